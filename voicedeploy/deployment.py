@@ -1,0 +1,52 @@
+"""What stands on a target, as the target itself remembers it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, Self
+
+State = Literal["running", "starting", "draining", "failed", "stopped", "unknown"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The record a target keeps of a bot: everything is text, so that labels, tags and one small file can hold it."""
+
+    provider: str
+    bot: str
+    release: str
+    transport: str
+    url: str
+    secrets: str = ""
+    """A keyed digest of the secrets the release started with; it says whether they changed, never what they are."""
+    created_at: str = ""
+    """UTC, ISO 8601."""
+
+    def labels(self) -> dict[str, str]:
+        return {f"voicedeploy-{key.replace('_', '-')}": value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_labels(cls, labels: Mapping[str, str]) -> Self | None:
+        """The deployment that `labels` describe, None where they are not ours; labels of later versions are ignored."""
+        values = {f.name: labels.get(f"voicedeploy-{f.name.replace('_', '-')}", "") for f in fields(cls)}
+        return cls(**values) if values["bot"] and values["release"] else None
+
+
+@dataclass(frozen=True)
+class Draining:
+    """An older release that only waits for its last calls to end."""
+
+    release: str
+    sessions: int
+
+
+@dataclass(frozen=True)
+class Status:
+    deployment: Deployment
+    state: State
+    reason: str = ""
+    sessions: int = 0
+    slots: int = 0
+    warm: int = 0
+    draining: tuple[Draining, ...] = ()
+    cost_per_day: float | None = None
+    """In US dollars when nobody calls; None where nobody sends a bill."""

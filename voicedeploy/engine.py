@@ -1,0 +1,101 @@
+"""Check, plan, carry out, verify. No terminal here: whoever watches is told by a `Watch`."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from voicedeploy.errors import NotReady, VoiceDeployError
+from voicedeploy.network import Verdict, need, verdict
+from voicedeploy.plan import Action, Door, Plan, Prove, Step, Target
+from voicedeploy.provider import Finding, Provider
+from voicedeploy.spec import Spec
+
+Prover = Callable[[Door], str]
+"""Makes one real call; a line about what was heard, or `NotHeard`."""
+
+
+class Watch(Protocol):
+    """Told what happens while it happens."""
+
+    def begins(self, step: Step) -> None: ...
+
+    def ends(self, step: Step, seconds: float, note: str) -> None: ...
+
+    def fails(self, step: Step, error: BaseException) -> None: ...
+
+    def undoes(self, step: Step, error: BaseException | None) -> None:
+        """A step is taken back; `error` says that even that failed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Checkup:
+    provider: str
+    transport: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+    @property
+    def obstacles(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity == "error")
+
+
+def check(provider: Provider, spec: Spec) -> Checkup:
+    """Everything that stands in the way. Changes nothing."""
+    kind = spec.transport.kind
+    relay = bool(spec.transport.turn)
+    packets = verdict(need(kind, relay=relay), provider.offer(spec))
+    return Checkup(provider.name, kind.value, packets, tuple(provider.check(spec)))
+
+
+def refuse(checkup: Checkup) -> None:
+    """`NotReady` if anything in the checkup forbids to go on."""
+    if checkup.verdict.word == "no":
+        raise NotReady(
+            f"the target cannot carry `{checkup.transport}`: {checkup.verdict.reason}",
+            hint=f"`voicedeploy targets {checkup.provider}` says which transports it carries",
+        )
+    if checkup.obstacles:
+        first = checkup.obstacles[0]
+        others = len(checkup.obstacles) - 1
+        more = f" (and {others} more: `voicedeploy check`)" if others else ""
+        raise NotReady(f"{first.subject}: {first.message}{more}", hint=first.fix)
+
+
+def carry_out(plan: Plan, target: Target, prove: Prover, watch: Watch) -> None:
+    """Performs the steps as they stand in the plan, in their order.
+
+    When one fails, or the person interrupts, what came before it is undone back to the last step that commits, the
+    failed step included; then the error goes on.
+    """
+    open_steps: list[Step] = []
+    for step in plan.steps:
+        watch.begins(step)
+        started = time.monotonic()
+        open_steps.append(step)
+        try:
+            note = _perform(step.action, target, prove)
+        except BaseException as error:
+            watch.fails(step, error)
+            _undo(open_steps, target, prove, watch)
+            raise
+        if step.commits:
+            open_steps.clear()
+        watch.ends(step, time.monotonic() - started, note)
+
+
+def _perform(action: Action, target: Target, prove: Prover) -> str:
+    return prove(action.door) if isinstance(action, Prove) else target.perform(action)
+
+
+def _undo(steps: list[Step], target: Target, prove: Prover, watch: Watch) -> None:
+    for step in reversed(steps):
+        if step.undo is None:
+            continue
+        try:
+            _perform(step.undo, target, prove)
+        except VoiceDeployError as error:
+            watch.undoes(step, error)
+        else:
+            watch.undoes(step, None)

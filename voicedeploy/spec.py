@@ -1,0 +1,298 @@
+"""voicedeploy.toml → a frozen, typed `Spec`, or errors that read `file: key: message` with a remedy."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from voicedeploy import units
+from voicedeploy.errors import SpecError
+from voicedeploy.network import Transport
+
+FILE = "voicedeploy.toml"
+
+
+def _wrong(message: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("voicedeploy", "{message}", {"message": message, "remedy": remedy})
+
+
+def _parsed(parse: Callable[[str], int], remedy: str) -> BeforeValidator:
+    def before(value: object) -> object:
+        if not isinstance(value, str):
+            raise _wrong(f"{value!r} is not text", remedy)
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise _wrong(str(error), remedy) from None
+
+    return BeforeValidator(before)
+
+
+Seconds = Annotated[int, _parsed(units.seconds, 'write it like "90s", "30m" or "1h30m"')]
+Bytes = Annotated[int, _parsed(units.size, 'write it like "512MiB" or "1GiB"')]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Bot(_Section):
+    name: str
+    entry: str = "bot.py"
+    python: str | None = None
+    """A Python version such as `3.12`; None takes what the project's `requires-python` allows."""
+    provider: str = "local"
+    """Where the commands go when `--provider` is not typed."""
+    secrets: tuple[str, ...] = Field(default=(), strict=False)
+    """Names of environment variables the bot reads; their values are set by `voicedeploy secrets set`."""
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
+            raise _wrong(
+                f"{value!r} cannot be the name of a bot",
+                "use up to 40 lower-case letters, digits and '-', starting with a letter",
+            )
+        return value
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise _wrong(
+                    "an entry is not the name of an environment variable",
+                    "list names only, e.g. [\"OPENAI_API_KEY\"]; values go to `voicedeploy secrets set`",
+                )
+        return value
+
+    @field_validator("entry")
+    @classmethod
+    def _entry(cls, value: str) -> str:
+        path = Path(value)
+        if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
+            raise _wrong(
+                f"{value!r} is not a Python file inside the project",
+                'name the file with `async def bot(runner_args)`, e.g. entry = "bot.py"',
+            )
+        return value
+
+
+class IceServer(_Section):
+    """A STUN or TURN server, as WebRTC names its parts."""
+
+    urls: tuple[str, ...] = Field(strict=False)
+    username: str | None = None
+    credential: str | None = Field(default=None, repr=False)
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _urls(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("urls")
+    @classmethod
+    def _schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not re.match(r"(stun|turn|turns):[^/]", url):
+                raise _wrong(
+                    f"{url!r} is not the address of a STUN or TURN server",
+                    'write it like "stun:stun.example.org:3478" or "turns:turn.example.org:5349?transport=tcp"',
+                )
+        return value
+
+
+def _servers(value: object) -> object:
+    if isinstance(value, list):
+        return tuple({"urls": entry} if isinstance(entry, str) else entry for entry in value)
+    return value
+
+
+class TransportSection(_Section):
+    kind: Transport = Field(default=Transport.WEBRTC, strict=False)
+    turn: Annotated[tuple[IceServer, ...], BeforeValidator(_servers)] = ()
+    """Relays for bot and caller; they need no open port."""
+    ice_servers: Annotated[tuple[IceServer, ...], BeforeValidator(_servers)] = ()
+    """STUN servers, and anything else for both sides; asked in this order."""
+
+    @property
+    def servers(self) -> tuple[IceServer, ...]:
+        """Relays first: the bot's stack asks only the first STUN and the first TURN server."""
+        return (*self.turn, *self.ice_servers)
+
+
+class Session(_Section):
+    """What one call has for itself."""
+
+    cpu: float = Field(default=0.5, gt=0, le=64)
+    memory: Bytes = 2**30
+    max_duration: Seconds = 1800
+    isolation: Literal["fork", "spawn"] = "fork"
+
+    @field_validator("cpu", mode="before")
+    @classmethod
+    def _whole_cpus(cls, value: object) -> object:
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("memory")
+    @classmethod
+    def _enough(cls, value: int) -> int:
+        if value < 64 * 2**20:
+            raise _wrong("less than 64MiB cannot hold a bot", 'the usual is "1GiB"')
+        return value
+
+    @field_validator("max_duration")
+    @classmethod
+    def _some(cls, value: int) -> int:
+        if value < 1:
+            raise _wrong("a call needs some time", 'the usual is "30m"')
+        return value
+
+
+class Pool(_Section):
+    """How many bot processes are kept ready."""
+
+    warm: str | int = "20%"
+    min: int = Field(default=1, ge=0)
+    max: int = Field(default=4, ge=1, le=1000)
+
+    @field_validator("warm")
+    @classmethod
+    def _share(cls, value: str | int) -> str | int:
+        fine = value >= 0 if isinstance(value, int) else re.fullmatch(r"\d{1,2}%", value)
+        if not fine:
+            raise _wrong(f"{value!r} is not a share", 'write a share from "0%" to "99%", or a number of processes')
+        return value
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.min > self.max:
+            raise _wrong(f"min = {self.min} is more than max = {self.max}", "raise pool.max or lower pool.min")
+        return self
+
+
+class Access(_Section):
+    """Who may start a call. Without this section: callers with a token, and pages of the bot's own origin."""
+
+    public: bool = False
+    """Anybody may start a call, within `starts_per_minute`."""
+    origins: tuple[str, ...] = Field(default=(), strict=False)
+    starts_per_minute: int = Field(default=10, ge=1)
+    """Per caller's address."""
+
+    @field_validator("origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
+                raise _wrong(f"{origin!r} is not an origin", 'write it like "https://www.example.org", without a path')
+        return value
+
+
+class Spec(_Section):
+    bot: Bot
+    transport: TransportSection = TransportSection()
+    session: Session = Session()
+    pool: Pool = Pool()
+    access: Access = Access()
+    provider: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """A table of options for each provider; the provider itself validates its own."""
+
+    _file: Path = PrivateAttr(default=Path(FILE))
+
+    @property
+    def file(self) -> Path:
+        """The file this was read from, absolute."""
+        return self._file
+
+    @property
+    def root(self) -> Path:
+        """The project's folder, absolute."""
+        return self._file.parent
+
+    def options(self, provider: str) -> Mapping[str, Any]:
+        return self.provider.get(provider, {})
+
+
+def load(path: Path) -> Spec:
+    """The spec in `path`; `SpecError` lists every fault at once."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise SpecError(
+            f"{path}: there is no such file",
+            hint="`voicedeploy init` makes a project, or adopts the Pipecat bot in this folder",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read: {error}", hint="it must be a readable UTF-8 text file") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path.name}: not TOML: {error}", hint="text values need quotes: name = \"front-desk\"") from None
+    try:
+        spec = Spec.model_validate(document)
+    except ValidationError as error:
+        faults = [explain(path.name, fault, Spec) for fault in error.errors(include_url=False)]
+        raise SpecError(
+            "\n".join(message for message, _ in faults), hint="\n".join(dict.fromkeys(hint for _, hint in faults))
+        ) from None
+    spec._file = path.resolve()
+    return spec
+
+
+_REMEDIES = {
+    "missing": "add the key",
+    "string_type": "put the value in quotes",
+    "int_type": "write a whole number without quotes",
+    "float_type": "write a number without quotes",
+    "bool_type": "write true or false, without quotes",
+    "tuple_type": 'write a list: ["…", "…"]',
+    "model_type": "make it a table",
+    "dict_type": "make it a table",
+}
+
+
+def explain(file: str, fault: ErrorDetails, model: type[BaseModel], prefix: str = "") -> tuple[str, str]:
+    """One fault as (`file: key: message`, remedy). `prefix` is the dotted table that `model` describes."""
+    # A union's location also names its members; a key never contains brackets or capital type names of ours.
+    parts = [str(p) for p in fault["loc"] if not (isinstance(p, str) and re.search(r"[\[\]()]|^(str|int)$", p))]
+    key = ".".join([prefix, *parts] if prefix else parts) or "(whole file)"
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _keys(model, parts[:-1])
+        near = difflib.get_close_matches(parts[-1], known, n=1, cutoff=0.6)
+        remedy = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(sorted(known))}"
+        return f"{file}: {key}: there is no such key", remedy
+    if kind == "voicedeploy":
+        return f"{file}: {key}: {context['message']}", str(context["remedy"])
+    if kind in ("enum", "literal_error"):
+        return f"{file}: {key}: {fault['input']!r} is not known", f"one of {context['expected']}"
+    message = fault["msg"][0].lower() + fault["msg"][1:]
+    got = "" if kind == "missing" else f", got {fault['input']!r}"
+    return f"{file}: {key}: {message}{got}", _REMEDIES.get(kind, f"correct `{key}` in {file}")
+
+
+def _keys(model: type[BaseModel], path: list[str]) -> set[str]:
+    """The keys of the table at `path` below `model`."""
+    for part in path:
+        field = model.model_fields.get(part)
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return set()
+        model = inner
+    return set(model.model_fields)
