@@ -193,9 +193,7 @@ def _called(offer: Offer) -> Verdict:
 def _dials(need: DialsOut, offer: Offer) -> Verdict:
     match offer.udp_out:
         case Known.YES:
-            return Verdict(
-                "dial-out", "udp-out", "The bot dials out to the room; UDP gets out, none need come in."
-            )
+            return Verdict("dial-out", "udp-out", "The bot dials out to the room; UDP gets out, none need come in.")
         case Known.UNKNOWN:
             return Verdict(
                 "dial-out",
@@ -207,9 +205,7 @@ def _dials(need: DialsOut, offer: Offer) -> Verdict:
             return Verdict(
                 "tcp",
                 "udp-out",
-                _sentence(
-                    f"UDP does not get out{_because(offer.udp_out_reason)}; the room's TCP fallback is left"
-                ),
+                _sentence(f"UDP does not get out{_because(offer.udp_out_reason)}; the room's TCP fallback is left"),
                 "Works only if the room's server offers media over TCP or TLS; prove it with a call.",
             )
         case Known.NO:
@@ -251,9 +247,7 @@ def _direct(ports: str, address: Literal["nic", "nat", "varies", "lan"]) -> str:
         case "nic":
             return _sentence(f"UDP gets in on {ports}, at an address that the machine itself holds")
         case "nat":
-            return _sentence(
-                f"UDP gets in on {ports}; the public address is translated, so the bot announces it"
-            )
+            return _sentence(f"UDP gets in on {ports}; the public address is translated, so the bot announces it")
         case "varies":
             return _sentence(f"UDP gets in on {ports}, at the public address of the node that runs the bot")
         case "lan":

@@ -12,8 +12,7 @@ from voicedeploy.errors import NotReady
 
 # Never part of a release, whatever the ignore files say: secrets, environments, caches, history.
 _NEVER = GitIgnoreSpec.from_lines(
-    [".env", ".env.*", "!.env.example", "*.pem", "*.key", ".git/", ".hg/", ".venv/", "venv/", "node_modules/"]
-    + ["__pycache__/", "*.pyc", "*.egg-info/", ".mypy_cache/", ".ruff_cache/", ".pytest_cache/", ".DS_Store"]
+    [".env", ".env.*", "!.env.example", "*.pem", "*.key", ".git/", ".hg/", ".venv/", "venv/", "node_modules/", "__pycache__/", "*.pyc", "*.egg-info/", ".mypy_cache/", ".ruff_cache/", ".pytest_cache/", ".DS_Store"]
 )
 _IGNORE_FILES = (".gitignore", ".dockerignore")
 _MOST_BYTES = 200 * 2**20
@@ -58,11 +57,16 @@ def dependencies(root: Path) -> Dependencies:
 
 
 def files(root: Path) -> tuple[str, ...]:
-    """The files of a release: all of the project but what git or Docker ignore, secrets, environments and links out of it.
+    """The files of a release: all of the project but what git or Docker ignore, secrets and environments.
 
     Relative to `root`, with `/`, sorted.
     """
-    lines = [line for name in _IGNORE_FILES if (root / name).is_file() for line in (root / name).read_text("utf-8").splitlines()]
+    lines = [
+        line
+        for name in _IGNORE_FILES
+        if (root / name).is_file()
+        for line in (root / name).read_text("utf-8").splitlines()
+    ]
     ignored = GitIgnoreSpec.from_lines(lines)
     found: list[str] = []
     total = 0

@@ -16,7 +16,7 @@ Severity = Literal["error", "warning", "ok"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of `check`. `code` is stable and listed in docs/reference/findings.md; `fix` is what to type or change."""
+    """One line of `check`. `code` is stable (docs/reference/findings.md); `fix` is what to type or change."""
 
     code: str
     severity: Severity

@@ -42,6 +42,4 @@ def load(name: str) -> type[Provider]:
     return checked
 
 
-_PARTS = sorted(
-    {name for name in vars(Provider) if not name.startswith("_")} | set(Provider.__annotations__)
-)
+_PARTS = sorted({name for name in vars(Provider) if not name.startswith("_")} | set(Provider.__annotations__))

@@ -77,7 +77,7 @@ class Bot(_Section):
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise _wrong(
                     "an entry is not the name of an environment variable",
-                    "list names only, e.g. [\"OPENAI_API_KEY\"]; values go to `voicedeploy secrets set`",
+                    'list names only, e.g. ["OPENAI_API_KEY"]; values go to `voicedeploy secrets set`',
                 )
         return value
 
@@ -243,13 +243,16 @@ def load(path: Path) -> Spec:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path.name}: not TOML: {error}", hint="text values need quotes: name = \"front-desk\"") from None
+        raise SpecError(
+            f"{path.name}: not TOML: {error}", hint='text values need quotes: name = "front-desk"'
+        ) from None
     try:
         spec = Spec.model_validate(document)
     except ValidationError as error:
         faults = [explain(path.name, fault, Spec) for fault in error.errors(include_url=False)]
         raise SpecError(
-            "\n".join(message for message, _ in faults), hint="\n".join(dict.fromkeys(hint for _, hint in faults))
+            "\n".join(message for message, _ in faults),
+            hint="\n".join(dict.fromkeys(hint for _, hint in faults)),
         ) from None
     spec._file = path.resolve()
     return spec

@@ -1,0 +1,237 @@
+"""This machine: no keys, no Docker. The front runs in the background, the bot in an environment of its own."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any, ClassVar, Self
+
+import tomli_w
+
+from voicedeploy import project
+from voicedeploy.deployment import Deployment, Draining, State, Status
+from voicedeploy.network import NoUdp, Offer, OpenUdp
+from voicedeploy.plan import Call, Door, Plan, Prove, Remove, Start, Step, Stop, Target, Upload, Write
+from voicedeploy.provider import Finding, Secrets
+from voicedeploy.render import Artifact, render
+from voicedeploy.spec import Spec
+from voicedeploy_providers.local import checks, environment, journal
+from voicedeploy_providers.local.fronts import Front, front, fronts
+from voicedeploy_providers.local.lock import held
+from voicedeploy_providers.local.machine import Machine
+from voicedeploy_providers.local.options import Options, parse
+from voicedeploy_providers.local.places import Places, state_home
+from voicedeploy_providers.local.secrets import SecretsFile, new_key, read_key
+
+
+class Local:
+    name: ClassVar[str] = "local"
+    summary: ClassVar[str] = "this machine: no keys, no Docker"
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @classmethod
+    def configure(cls, options: Mapping[str, Any]) -> Self:
+        return cls(parse(options))
+
+    def offer(self, spec: Spec) -> Offer:
+        ports = self._options.ports(spec.pool.max)
+        if not ports:
+            return Offer(NoUdp("the range of ports is empty"))
+        return Offer(OpenUdp(f"{ports[0]}-{ports[-1]}", "nat" if self._options.public_ip else "lan"))
+
+    def check(self, spec: Spec) -> list[Finding]:
+        ours = any(f.public for f in fronts(Places.of(spec.bot.name)))
+        return checks.findings(spec, self._options, ours)
+
+    def render(self, spec: Spec) -> list[Artifact]:
+        return [Artifact("front.toml", self._config(spec, self._release(spec), ()))]
+
+    def find(self, bot: str) -> Deployment | None:
+        try:
+            record = tomllib.loads(Places.of(bot).record.read_text("utf-8"))
+        except (FileNotFoundError, tomllib.TOMLDecodeError):
+            return None
+        return Deployment.from_labels(record)
+
+    def deployments(self) -> list[Deployment]:
+        home = state_home()
+        names = sorted(p.name for p in home.iterdir() if p.is_dir()) if home.is_dir() else []
+        return [found for name in names if (found := self.find(name))]
+
+    def target(self) -> Target:
+        return Machine()
+
+    def lock(self, bot: str, why: str) -> AbstractContextManager[None]:
+        return held(Places.of(bot).lock, why)
+
+    def secrets(self, bot: str) -> Secrets:
+        return SecretsFile(Places.of(bot).secrets)
+
+    def door(self, have: Deployment) -> Door:
+        return Door(have.url, key=read_key(Places.of(have.bot).key))
+
+    def logs(self, have: Deployment, *, follow: bool, lines: int, session: str) -> Iterator[str]:
+        return journal.read(Places.of(have.bot), have.release, follow=follow, lines=lines, session=session)
+
+    def status(self, have: Deployment) -> Status:
+        places = Places.of(have.bot)
+        now = front(places, have.release)
+        draining = tuple(
+            Draining(f.release, f.sessions) for f in fronts(places) if f.release != have.release and f.draining
+        )
+        if now is None:
+            return Status(have, "stopped", "the front does not run; `voicedeploy up` starts it", draining=draining)
+        return Status(have, _state(now), "" if now.ready else now.reason, now.sessions, now.slots, now.warm, draining)
+
+    # --- plans -------------------------------------------------------------------------------------
+
+    def plan(self, want: Spec | None, have: Deployment | None) -> Plan:
+        if want is None:
+            return self._take_down(have) if have else Plan(self.name, "", None, None)
+        places = Places.of(want.bot.name)
+        release = self._release(want)
+        key = read_key(places.key) or new_key()
+        secrets = SecretsFile(places.secrets).digest(key)
+        running = fronts(places)
+        current = next((f for f in running if f.release == release), None)
+        unchanged = have is not None and (have.release, have.secrets) == (release, secrets)
+        if unchanged and current and current.ready and current.public:
+            return Plan(self.name, want.bot.name, release, release)
+        if current and not (unchanged or current.sessions == 0):
+            release = self._next_name(places, release)  # the same files with other secrets, beside running calls
+            current = None
+        steps = [
+            *self._provision(want, release, places, key),
+            *self._front(want, release, places, current, running),
+            *self._switch(want, release, places, secrets, running),
+        ]
+        return Plan(self.name, want.bot.name, have.release if have else None, release, tuple(steps))
+
+    def _release(self, spec: Spec) -> str:
+        settings = json.dumps(
+            [spec.model_dump(mode="json", exclude={"provider"}), self._options.model_dump(mode="json")],
+            sort_keys=True,
+        )
+        return project.release(spec.root, project.files(spec.root), settings)
+
+    @staticmethod
+    def _next_name(places: Places, release: str) -> str:
+        n = 2
+        while places.run(f"{release}-{n}").exists():
+            n += 1
+        return f"{release}-{n}"
+
+    def _provision(self, spec: Spec, release: str, places: Places, key: str) -> list[Step]:
+        steps = []
+        if not read_key(places.key):
+            steps.append(
+                Step("+", "key", "made for this bot", Write(str(places.key), key.encode(), 0o600, secret=True))
+            )
+        if not places.release(release).exists():
+            names = project.files(spec.root)
+            upload = Upload(spec.root, names, str(places.release(release)))
+            steps.append(Step("+", "release", f"{release}, {len(names)} files", upload))
+        return steps + environment.steps(spec, places, release)
+
+    def _front(
+        self, spec: Spec, release: str, places: Places, current: Front | None, running: list[Front]
+    ) -> list[Step]:
+        config = places.config(release)
+        stop = Stop(str(places.pid_file(release)))
+        socket = str(places.socket(release))
+        peers = tuple(f.socket for f in running if f.release != release)
+        steps = []
+        if current is None or current.draining or not current.ready:
+            if current is not None:
+                steps.append(Step("-", "front", f"{release} is {current.reason or 'draining'}", stop))
+            text = self._config(spec, release, peers)
+            steps.append(Step("+", "settings", config.name, Write(str(config), text.encode(), 0o600)))
+            pool = spec.pool
+            steps.append(
+                Step(
+                    "+",
+                    "front",
+                    f"{self._options.host}:{self._options.port}, {pool.max} slots, {pool.min} warm",
+                    Start(
+                        (*environment.voicedeploy(), "serve", "--config", str(config)),
+                        log=str(places.output(release)),
+                        pid_file=str(places.pid_file(release)),
+                    ),
+                    undo=stop,
+                )
+            )
+        ready = Call("GET", "http://front/readyz", socket, wait_s=60)
+        steps.append(Step("✓", "ready", "the bot is loaded", ready))
+        steps.append(Step("✓", "heard", "one real call", Prove(Door(self._url(), socket))))
+        return steps
+
+    def _switch(self, spec: Spec, release: str, places: Places, secrets: str, running: list[Front]) -> list[Step]:
+        kind = spec.transport.kind.value
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        record = Deployment(self.name, spec.bot.name, release, kind, self._url(), secrets, created)
+        text = "# Written by voicedeploy: what is live.\n" + tomli_w.dumps(record.labels())
+        others = [f for f in running if f.release != release]
+        steps = [
+            Step(
+                "~",
+                "traffic",
+                f"new calls to {release}",
+                Call("POST", "http://front/open", str(places.socket(release))),
+                commits=True,
+            ),
+            Step("+", "record", places.record.name, Write(str(places.record), text.encode())),
+        ]
+        for old in others:
+            calls = f"{old.sessions} calls end in their own time" if old.sessions else "no calls"
+            drain = Call("POST", "http://front/drain", old.socket, {"release_port": True})
+            steps.append(Step("-", "release", f"{old.release}, {calls}", drain))
+        gone = [r for r in places.releases() if r != release and r not in {f.release for f in others}]
+        if gone:
+            paths = tuple(str(p) for r in gone for p in (places.release(r), places.run(r)))
+            steps.append(Step("-", "files", f"of {len(gone)} releases that ended", Remove(paths)))
+        return steps
+
+    def _take_down(self, have: Deployment) -> Plan:
+        places = Places.of(have.bot)
+        steps = []
+        for f in fronts(places):
+            calls = f"{f.sessions} calls end in their own time" if f.sessions else "no calls"
+            grace = f.max_duration_s + 90.0 if f.sessions else 15.0
+            steps.append(Step("-", "front", f"{f.release}, {calls}", Stop(str(places.pid_file(f.release)), grace)))
+        steps.append(Step("-", "files", str(places.root), Remove((str(places.root),))))
+        return Plan(self.name, have.bot, have.release, None, tuple(steps))
+
+    def _config(self, spec: Spec, release: str, peers: tuple[str, ...]) -> str:
+        places = Places.of(spec.bot.name)
+        ports = self._options.ports(spec.pool.max)
+        values = {
+            "spec": spec,
+            "release": release,
+            "peers": peers,
+            "project": places.release(release),
+            "python": environment.python(spec, places),
+            "secrets": places.secrets,
+            "key": places.key,
+            "socket": places.socket(release),
+            "log": places.log(release),
+            "udp_ports": f"{ports[0]}-{ports[-1]}",
+            **self._options.model_dump(include={"host", "port", "public_ip", "nets"}),
+        }
+        return render("local/front.toml.j2", values)
+
+    def _url(self) -> str:
+        host = self._options.host
+        local = ip_address(host).is_loopback or ip_address(host).is_unspecified
+        return f"http://{'localhost' if local else host}:{self._options.port}/"
+
+
+def _state(now: Front) -> State:
+    if now.draining:
+        return "draining"
+    if now.ready:
+        return "running"
+    return "failed" if now.reason == "failed" else "starting"

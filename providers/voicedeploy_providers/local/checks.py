@@ -1,0 +1,242 @@
+"""What can stand in the way on this machine, seen before anything is done."""
+
+import ast
+import importlib.util
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import uv
+
+from voicedeploy import project
+from voicedeploy.errors import NotReady
+from voicedeploy.network import Transport
+from voicedeploy.provider import Finding
+from voicedeploy.spec import Spec
+from voicedeploy.stun import answers
+from voicedeploy_providers.local.options import Options
+from voicedeploy_providers.local.places import Places, state_home
+from voicedeploy_providers.local.secrets import SecretsFile
+
+_DISK_BYTES = 3 * 2**30  # a Pipecat environment takes 1 GB, the package cache as much again
+
+
+def findings(spec: Spec, options: Options, ours: bool) -> list[Finding]:
+    """`ours`: this bot already listens on its port."""
+    return [
+        *_system(),
+        *_front(),
+        *_bot(spec),
+        *_dependencies(spec),
+        *_python(spec),
+        *_secrets(spec),
+        *([] if ours else _port(options)),
+        *_udp(spec, options, ours),
+        *_disk(),
+        *_stun(spec),
+    ]
+
+
+def _system() -> list[Finding]:
+    if sys.platform == "win32":
+        return [
+            Finding(
+                "VD001",
+                "error",
+                "system",
+                "Windows has no fork and no unix sockets",
+                "run it in WSL: wsl --install",
+            ),
+        ]
+    return []
+
+
+def _front() -> list[Finding]:
+    missing = [m for m in ("starlette", "uvicorn", "prometheus_client") if importlib.util.find_spec(m) is None]
+    if missing:
+        return [
+            Finding(
+                "VD002",
+                "error",
+                "front",
+                f"not installed: {', '.join(missing)}",
+                "pip install 'voicedeploy[local]'",
+            )
+        ]
+    return []
+
+
+def _bot(spec: Spec) -> list[Finding]:
+    path = spec.root / spec.bot.entry
+    try:
+        tree = ast.parse(path.read_bytes(), path.name)
+    except FileNotFoundError:
+        return [
+            Finding(
+                "VD003",
+                "error",
+                "bot",
+                f"{spec.bot.entry}: there is no such file",
+                "set `bot.entry` in voicedeploy.toml",
+            )
+        ]
+    except (OSError, SyntaxError, ValueError) as error:
+        return [Finding("VD004", "error", "bot", f"{spec.bot.entry}: {error}", "correct the file")]
+    defined = {node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
+    imported = {a.asname or a.name for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    if "bot" in defined | imported:
+        return [Finding("VD000", "ok", "bot", f"{spec.bot.entry}: async def bot(runner_args)")]
+    return [
+        Finding(
+            "VD005",
+            "error",
+            "bot",
+            f"{spec.bot.entry} has no `async def bot(runner_args)`",
+            "see Pipecat's guide to the runner, or set `bot.entry`",
+        )
+    ]
+
+
+def _dependencies(spec: Spec) -> list[Finding]:
+    try:
+        needs = project.dependencies(spec.root)
+    except NotReady as error:
+        return [Finding("VD006", "error", "packages", error.message, error.hint)]
+    if needs.source is not project.Source.UV_LOCK:
+        return [
+            Finding(
+                "VD007", "warning", "packages",
+                f"{needs.files[0]} without a lock file: each new environment may get other versions",
+                "uv lock" if needs.source is project.Source.PYPROJECT else "pin exact versions in it",
+            )
+        ]  # fmt: skip
+    if spec.transport.kind is Transport.WEBRTC and not _locks(spec.root / "uv.lock", "aiortc"):
+        return [
+            Finding(
+                "VD008",
+                "error",
+                "packages",
+                "transport `webrtc` needs aiortc, and uv.lock does not have it",
+                "uv add 'pipecat-ai[webrtc]'",
+            )
+        ]
+    return [Finding("VD000", "ok", "packages", "uv.lock")]
+
+
+def _locks(lock: Path, name: str) -> bool:
+    try:
+        packages = tomllib.loads(lock.read_text("utf-8")).get("package", [])
+    except (OSError, ValueError):
+        return True  # uv says what is wrong with it, better than we could
+    return any(package.get("name") == name for package in packages)
+
+
+def _python(spec: Spec) -> list[Finding]:
+    wanted = spec.bot.python
+    if wanted is None:
+        return []
+    found = subprocess.run([uv.find_uv_bin(), "python", "find", wanted], capture_output=True, text=True, check=False)
+    if found.returncode:
+        return [
+            Finding(
+                "VD009",
+                "warning",
+                "python",
+                f"Python {wanted} is not installed; uv will try to fetch it",
+                f"uv python install {wanted}",
+            )
+        ]
+    return [Finding("VD000", "ok", "python", found.stdout.strip())]
+
+
+def _secrets(spec: Spec) -> list[Finding]:
+    missing = sorted(set(spec.bot.secrets) - set(SecretsFile(Places.of(spec.bot.name).secrets).names()))
+    if not missing:
+        return []
+    names = " ".join(missing)
+    return [Finding("VD010", "error", "secrets", f"not set: {', '.join(missing)}", f"voicedeploy secrets set {names}")]
+
+
+def _port(options: Options) -> list[Finding]:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.host, options.port))
+        except OSError as error:
+            return [
+                Finding(
+                    "VD011", "error", "port", f"{options.host}:{options.port} cannot be used: {error.strerror}",
+                    f"set another one: [provider.local] port = {options.port + 1 if options.port < 65535 else 7861}",
+                )
+            ]  # fmt: skip
+    return [Finding("VD000", "ok", "port", f"{options.host}:{options.port} is free")]
+
+
+def _udp(spec: Spec, options: Options, ours: bool) -> list[Finding]:
+    if spec.transport.kind is not Transport.WEBRTC:
+        return []
+    ports = options.ports(spec.pool.max)
+    if len(ports) < spec.pool.max:
+        return [
+            Finding(
+                "VD012", "error", "udp", f"{len(ports)} ports for {spec.pool.max} calls",
+                f'widen it: [provider.local] udp_ports = "{ports[0]}-{ports[0] + 2 * spec.pool.max - 1}"',
+            )
+        ]  # fmt: skip
+    busy = [port for port in ports if not _free_udp(port)]
+    if len(ports) - len(busy) < spec.pool.max and not ours:
+        return [
+            Finding(
+                "VD013", "error", "udp", f"{len(busy)} of the ports {ports[0]}-{ports[-1]} are in use by other programs",
+                'choose another range: [provider.local] udp_ports = "21000-21015"',
+            )
+        ]  # fmt: skip
+    return [Finding("VD000", "ok", "udp", f"ports {ports[0]}-{ports[-1]}")]
+
+
+def _free_udp(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104  (nothing is ever received here)
+        except OSError:
+            return False
+    return True
+
+
+def _disk() -> list[Finding]:
+    folder = state_home()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < _DISK_BYTES:
+        return [
+            Finding(
+                "VD014",
+                "warning",
+                "disk",
+                f"{free / 2**30:.1f} GiB free in {folder}; a new environment may need 2",
+                "free some space",
+            )
+        ]
+    return []
+
+
+def _stun(spec: Spec) -> list[Finding]:
+    """The bot's answer waits 5 s for each STUN server that is silent, in every call."""
+    found = []
+    for server in spec.transport.ice_servers:
+        for url in server.urls:
+            match = re.fullmatch(r"stun:(\[[^\]]+\]|[^:?]+)(?::(\d+))?(?:\?.*)?", url)
+            if match and not answers(match[1].strip("[]"), int(match[2] or 3478), wait_s=2.0):
+                found.append(
+                    Finding(
+                        "VD015", "warning", "stun", f"{url} does not answer: every call waits 5 s longer",
+                        "take it out of `transport.ice_servers`; on this machine and its network none is needed",
+                    )
+                )  # fmt: skip
+    return found

@@ -1,0 +1,59 @@
+"""The fronts of a bot that run on this machine now, as they themselves tell it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from voicedeploy_providers.local.machine import running
+from voicedeploy_providers.local.places import Places
+
+
+@dataclass(frozen=True)
+class Front:
+    release: str
+    socket: str
+    ready: bool
+    reason: str
+    """Why it is not ready: `starting`, `failed`, …"""
+    public: bool
+    """It holds the public port."""
+    draining: bool
+    sessions: int
+    slots: int
+    warm: int
+    max_duration_s: float
+
+
+def fronts(places: Places) -> list[Front]:
+    return [found for release in places.releases() if (found := front(places, release))]
+
+
+def front(places: Places, release: str) -> Front | None:
+    """The front of one release, None where its process is gone."""
+    if running(places.pid_file(release)) is None:
+        return None
+    socket = str(places.socket(release))
+    ready, status = _get(socket, "/readyz"), _get(socket, "/status")
+    slots: dict[str, Any] = status.get("slots", {})
+    return Front(
+        release=release,
+        socket=socket,
+        ready=bool(ready.get("ready")),
+        reason=str(ready.get("reason", "does not answer")),
+        public=bool(status.get("listening")),
+        draining=bool(status.get("draining")),
+        sessions=len(status.get("sessions", [])),
+        slots=int(slots.get("max", 0)),
+        warm=int(slots.get("warm", 0)),
+        max_duration_s=float(status.get("max_duration_s", 0)),
+    )
+
+
+def _get(socket: str, path: str) -> dict[str, Any]:
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=3) as client:
+            said = client.get(f"http://front{path}").json()
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
