@@ -118,6 +118,8 @@ class Plan:
     have: str | None
     want: str | None
     steps: tuple[Step, ...] = ()
+    asks: bool = True
+    """A person is asked before it is carried out."""
 
     @property
     def empty(self) -> bool:

@@ -11,9 +11,25 @@ from pathspec import GitIgnoreSpec
 from voicedeploy.errors import NotReady
 
 # Never part of a release, whatever the ignore files say: secrets, environments, caches, history.
-_NEVER = GitIgnoreSpec.from_lines(
-    [".env", ".env.*", "!.env.example", "*.pem", "*.key", ".git/", ".hg/", ".venv/", "venv/", "node_modules/", "__pycache__/", "*.pyc", "*.egg-info/", ".mypy_cache/", ".ruff_cache/", ".pytest_cache/", ".DS_Store"]
-)
+_NEVER = GitIgnoreSpec.from_lines("""\
+.env
+.env.*
+!.env.example
+*.pem
+*.key
+.git/
+.hg/
+.venv/
+venv/
+node_modules/
+__pycache__/
+*.pyc
+*.egg-info/
+.mypy_cache/
+.ruff_cache/
+.pytest_cache/
+.DS_Store
+""".splitlines())
 _IGNORE_FILES = (".gitignore", ".dockerignore")
 _MOST_BYTES = 200 * 2**20
 

@@ -109,7 +109,7 @@ class Local:
             *self._front(want, release, places, current, running),
             *self._switch(want, release, places, secrets, running),
         ]
-        return Plan(self.name, want.bot.name, have.release if have else None, release, tuple(steps))
+        return Plan(self.name, want.bot.name, have.release if have else None, release, tuple(steps), asks=False)
 
     def _release(self, spec: Spec) -> str:
         settings = json.dumps(

@@ -1,0 +1,5 @@
+import sys
+
+from voicedeploy.cli import main
+
+sys.exit(main())

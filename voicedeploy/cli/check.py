@@ -1,0 +1,56 @@
+"""`voicedeploy check`."""
+
+import sys
+from typing import Any
+
+from voicedeploy.cli import options, show
+
+
+def check(
+    file: options.File = options.SPEC,
+    where: options.Where = None,
+    host: options.Host = None,
+    transport: options.Kind = None,
+    json: options.Json = False,
+) -> None:
+    """Say everything that stands in the way, with the fix. Changes nothing."""
+    from voicedeploy import engine
+
+    spec = options.project(file, transport)
+    provider = options.provider(spec, where, host)
+    checkup = engine.check(provider, spec)
+    if json:
+        show.data(as_json(checkup))
+    else:
+        show.line(f"{checkup.provider} · {spec.bot.name} · {checkup.transport}")
+        show.line()
+        words = "no" if checkup.verdict.word == "no" else checkup.verdict.word
+        print_row("packets", words, checkup.verdict.reason, "")
+        if checkup.verdict.warning:
+            print_row("", "warning", checkup.verdict.warning, "")
+        for finding in checkup.findings:
+            code = "" if finding.severity == "ok" else f"{finding.code}  "
+            print_row(finding.subject, finding.severity, f"{code}{finding.message}", finding.fix)
+    engine.refuse(checkup)
+
+
+_COLOURS = {"error": "red", "no": "red", "warning": "yellow"}
+
+
+def print_row(subject: str, word: str, message: str, fix: str) -> None:
+    show.line(f"{subject:<10} {show.paint(f'{word:<8}', _COLOURS.get(word, 'green'), sys.stdout)} {message}")
+    if fix:
+        show.line(f"  {'fix':<17} {fix}")
+
+
+def as_json(checkup: Any) -> dict[str, Any]:
+    return {
+        "provider": checkup.provider,
+        "transport": checkup.transport,
+        "verdict": checkup.verdict.word,
+        "reason": checkup.verdict.reason,
+        "findings": [
+            {"code": f.code, "severity": f.severity, "subject": f.subject, "message": f.message, "fix": f.fix}
+            for f in checkup.findings
+        ],
+    }

@@ -1,0 +1,49 @@
+"""The options that many commands share, and what they make together."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from voicedeploy.provider import Provider
+    from voicedeploy.spec import Spec
+
+File = Annotated[Path, typer.Option("--file", help="The project's spec.", metavar="FILE")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show more.")]
+Where = Annotated[str | None, typer.Option("--provider", help="Where: local, … (see `targets`).", metavar="P")]
+Host = Annotated[str | None, typer.Option("--host", help="The provider's `host` option.", metavar="H")]
+Kind = Annotated[str | None, typer.Option("--transport", help="Instead of the spec's transport.", metavar="T")]
+
+SPEC = Path("voicedeploy.toml")
+
+
+def project(file: Path, transport: str | None = None) -> "Spec":
+    from voicedeploy.errors import UsageError
+    from voicedeploy.network import Transport
+    from voicedeploy.spec import load
+
+    spec = load(file)
+    if transport is None:
+        return spec
+    try:
+        kind = Transport(transport)
+    except ValueError:
+        known = ", ".join(Transport)
+        raise UsageError(f"there is no transport {transport!r}", hint=f"one of {known}") from None
+    changed = spec.model_copy(update={"transport": spec.transport.model_copy(update={"kind": kind})})
+    changed._file = spec.file
+    return changed
+
+
+def provider(spec: "Spec | None", name: str | None, host: str | None) -> "Provider":
+    """The provider that was typed, or the spec's, configured by the spec."""
+    from voicedeploy import registry
+
+    chosen = name or (spec.bot.provider if spec else "local")
+    options: dict[str, Any] = dict(spec.options(chosen)) if spec else {}
+    if host:
+        options["host"] = host
+    return registry.load(chosen).configure(options)

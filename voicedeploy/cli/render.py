@@ -1,0 +1,43 @@
+"""`voicedeploy render`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voicedeploy.cli import options, show
+
+
+def render(
+    file: options.File = options.SPEC,
+    where: options.Where = None,
+    host: options.Host = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write into this folder.", metavar="DIR")] = None,
+    json: options.Json = False,
+) -> None:
+    """Write the files that `up` would put on the target, and do nothing else."""
+    from voicedeploy.errors import UsageError
+
+    spec = options.project(file)
+    provider = options.provider(spec, where, host)
+    artifacts = provider.render(spec)
+    if output is not None:
+        for artifact in artifacts:
+            path = output / artifact.path
+            if path.exists() and path.read_text("utf-8") != artifact.text:
+                raise UsageError(f"{path} exists and differs", hint="choose an empty folder with -o")
+        for artifact in artifacts:
+            path = output / artifact.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(artifact.text, "utf-8", newline="\n")
+            path.chmod(artifact.mode)
+    if json:
+        files = [{"path": a.path, "mode": f"{a.mode:04o}", "text": a.text} for a in artifacts]
+        show.data({"provider": provider.name, "output": str(output) if output else None, "files": files})
+        return
+    for artifact in artifacts:
+        if output is not None:
+            show.line(str(output / artifact.path))
+        else:
+            show.line(f"# --- {artifact.path}")
+            show.line(artifact.text)

@@ -1,0 +1,62 @@
+"""`voicedeploy status`."""
+
+from typing import TYPE_CHECKING, Any
+
+from voicedeploy.cli import options, show
+
+if TYPE_CHECKING:
+    from voicedeploy.deployment import Status
+
+
+def status(
+    file: options.File = options.SPEC,
+    where: options.Where = None,
+    host: options.Host = None,
+    json: options.Json = False,
+) -> None:
+    """Show what runs: of this project, or everything on the target where there is no spec."""
+    spec = options.project(file) if file.exists() or file != options.SPEC else None
+    provider = options.provider(spec, where, host)
+    if spec is None:
+        found = provider.deployments()
+    else:
+        one = provider.find(spec.bot.name)
+        found = [one] if one else []
+    states = [provider.status(deployment) for deployment in found]
+    if json:
+        show.data({"deployments": [_as_json(state) for state in states]})
+        return
+    if not states:
+        show.line(f"nothing on {provider.name}")
+        return
+    rows = [_row(state) for state in states]
+    show.table(rows, ("bot", "release", "transport", "state", "calls", "warm", "url"))
+    for state in states:
+        if state.reason:
+            show.line(f"{state.deployment.bot}: {state.reason}")
+        for old in state.draining:
+            show.line(f"{state.deployment.bot}: {old.release} drains, {old.sessions} calls left")
+
+
+def _row(state: "Status") -> tuple[str, ...]:
+    have = state.deployment
+    calls = f"{state.sessions}/{state.slots}" if state.slots else "-"
+    return (have.bot, have.release, have.transport, state.state, calls, str(state.warm), have.url)
+
+
+def _as_json(state: "Status") -> dict[str, Any]:
+    have = state.deployment
+    return {
+        "provider": have.provider,
+        "bot": have.bot,
+        "release": have.release,
+        "transport": have.transport,
+        "state": state.state,
+        "reason": state.reason,
+        "url": have.url,
+        "sessions": state.sessions,
+        "slots": state.slots,
+        "warm": state.warm,
+        "draining": [{"release": old.release, "sessions": old.sessions} for old in state.draining],
+        "cost_per_day": state.cost_per_day,
+    }

@@ -1,0 +1,119 @@
+"""`voicedeploy up`."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voicedeploy.cli import options, show
+
+if TYPE_CHECKING:
+    from voicedeploy.engine import Checkup
+    from voicedeploy.plan import Plan
+    from voicedeploy.provider import Provider
+    from voicedeploy.spec import Spec
+
+
+def up(
+    file: options.File = options.SPEC,
+    where: options.Where = None,
+    host: options.Host = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
+    yes: options.Yes = False,
+    no_call: Annotated[bool, typer.Option("--no-call", help="Take it on trust: no call proves it.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Bring the bot up, or up to date: check, plan, carry out, and prove it with one real call."""
+    from voicedeploy import engine
+    from voicedeploy.cli import progress
+    from voicedeploy.cli.proof import Proof
+
+    spec = options.project(file)
+    provider = options.provider(spec, where, host)
+    if not json:
+        progress.heading(provider.name, spec.bot.name, spec.transport.kind.value)
+    checkup = engine.check(provider, spec)
+    if not json:
+        _warn(checkup)
+    engine.refuse(checkup)
+    if dry_run:
+        _dry_run(provider, spec, no_call=no_call, json=json)
+        return
+    with provider.lock(spec.bot.name, "voicedeploy up"):
+        plan = _plan(provider, spec, no_call=no_call)
+        if plan.empty:
+            _unchanged(provider, spec, plan, json=json)
+            return
+        if plan.asks and not yes:
+            confirm(plan)
+        proof = Proof(spec.bot.name)
+        engine.carry_out(plan, provider.target(), proof, progress.Ticker(quiet=json))
+    have = provider.find(spec.bot.name)
+    url = provider.door(have).url if have else ""
+    if json:
+        show.data(_answer(plan, spec, url, changed=True, call=proof.run))
+    else:
+        show.note()
+        show.line(f"Talk to it: {url}")
+
+
+def _plan(provider: "Provider", spec: "Spec", *, no_call: bool) -> "Plan":
+    plan = provider.plan(spec, provider.find(spec.bot.name))
+    return plan.without_proof() if no_call else plan
+
+
+def _dry_run(provider: "Provider", spec: "Spec", *, no_call: bool, json: bool) -> None:
+    from voicedeploy.cli import progress
+    from voicedeploy.plan import describe
+
+    plan = _plan(provider, spec, no_call=no_call)
+    if json:
+        steps = [{"change": s.change, "summary": s.summary, "action": describe(s.action)} for s in plan.steps]
+        show.data({"provider": plan.provider, "have": plan.have, "want": plan.want, "steps": steps})
+    elif plan.empty:
+        show.line("nothing to change")
+    else:
+        for text in progress.lines(plan):
+            show.line(text)
+
+
+def _unchanged(provider: "Provider", spec: "Spec", plan: "Plan", *, json: bool) -> None:
+    have = provider.find(spec.bot.name)
+    url = provider.door(have).url if have else ""
+    if json:
+        show.data(_answer(plan, spec, url, changed=False, call=None))
+    else:
+        show.line(f"nothing to change: {plan.want} answers at {url}")
+
+
+def _answer(plan: "Plan", spec: "Spec", url: str, *, changed: bool, call: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "provider": plan.provider,
+        "bot": spec.bot.name,
+        "release": plan.want,
+        "transport": spec.transport.kind.value,
+        "url": url,
+        "changed": changed,
+        "steps": [{"change": s.change, "summary": s.summary} for s in plan.steps],
+        "call": call,
+    }
+
+
+def _warn(checkup: "Checkup") -> None:
+    for finding in checkup.findings:
+        if finding.severity == "warning":
+            show.note(f"{show.paint('warning', 'yellow', sys.stderr)}  {finding.code}  {finding.message}")
+            show.note(f"  fix      {finding.fix}")
+
+
+def confirm(plan: "Plan") -> None:
+    """Shows the plan and asks; `NotReady` where nobody can answer or the answer is no."""
+    from voicedeploy.cli import progress
+    from voicedeploy.errors import NotReady
+
+    progress.preview(plan)
+    if not sys.stdin.isatty():
+        raise NotReady("this needs a yes, and there is no terminal to ask", hint="read the plan with --dry-run, then use --yes")
+    show.note()
+    if not typer.confirm("Go ahead?", err=True):
+        raise NotReady("not confirmed; nothing was changed")
