@@ -286,7 +286,7 @@ def explain(file: str, fault: ErrorDetails, model: type[BaseModel], prefix: str 
     if kind in ("enum", "literal_error"):
         return f"{file}: {key}: {fault['input']!r} is not known", f"one of {context['expected']}"
     message = fault["msg"][0].lower() + fault["msg"][1:]
-    got = "" if kind == "missing" else f", got {fault['input']!r}"
+    got = "" if kind == "missing" or "credential" in key else f", got {fault['input']!r}"
     return f"{file}: {key}: {message}{got}", _REMEDIES.get(kind, f"correct `{key}` in {file}")
 
 

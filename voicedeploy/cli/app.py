@@ -29,9 +29,13 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Exit codes: 0 done and observed, 2 usage or spec, 3 refused and nothing changed, 4 failed, 130 interrupted.")
+@app.callback(
+    epilog="Exit codes: 0 done and observed, 2 usage or spec, 3 refused and nothing changed, 4 failed, 130 interrupted."
+)
 def _global(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     pass
 

@@ -25,7 +25,9 @@ def lines(plan: Plan) -> Iterable[str]:
 
 def _text(step: Step, mark: str = "") -> str:
     mark = mark or step.change
-    return f"{show.paint(mark, _COLOURS.get(mark, 'red'), sys.stderr)} {step.subject:<{_SUBJECT}} {step.detail}".rstrip()
+    return (
+        f"{show.paint(mark, _COLOURS.get(mark, 'red'), sys.stderr)} {step.subject:<{_SUBJECT}} {step.detail}".rstrip()
+    )
 
 
 class Ticker:

@@ -12,7 +12,9 @@ def render(
     file: options.File = options.SPEC,
     where: options.Where = None,
     host: options.Host = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write into this folder.", metavar="DIR")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write into this folder.", metavar="DIR")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Write the files that `up` would put on the target, and do nothing else."""

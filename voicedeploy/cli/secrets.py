@@ -14,7 +14,9 @@ app = typer.Typer(help="Set the bot's secret values on a target. They are never 
 @app.command("set")
 def set_(
     names: Annotated[list[str] | None, typer.Argument(help="Which; all of the dotenv file where one is given.")] = None,
-    dotenv: Annotated[Path | None, typer.Option("--from", help="Take the values from a dotenv file.", metavar="FILE")] = None,
+    dotenv: Annotated[
+        Path | None, typer.Option("--from", help="Take the values from a dotenv file.", metavar="FILE")
+    ] = None,
     file: options.File = options.SPEC,
     where: options.Where = None,
     host: options.Host = None,
@@ -28,20 +30,30 @@ def set_(
     wanted = names or (None if dotenv else list(spec.bot.secrets))
     for name in wanted or ():
         if "=" in name:
-            raise UsageError("a value on the command line can be read by everybody on this machine", hint="type only the name; the value is asked for")
+            raise UsageError(
+                "a value on the command line can be read by everybody on this machine",
+                hint="type only the name; the value is asked for",
+            )
     if dotenv is not None:
         values = _from_file(dotenv, wanted)
     elif not wanted:
-        raise UsageError("which secrets?", hint="`voicedeploy secrets set NAME`, or list them as `bot.secrets` in voicedeploy.toml")
+        raise UsageError(
+            "which secrets?", hint="`voicedeploy secrets set NAME`, or list them as `bot.secrets` in voicedeploy.toml"
+        )
     elif not sys.stdin.isatty():
         if len(wanted) != 1:
-            raise UsageError("stdin holds one value, and several names were given", hint="one at a time, or --from FILE")
+            raise UsageError(
+                "stdin holds one value, and several names were given", hint="one at a time, or --from FILE"
+            )
         values = {wanted[0]: sys.stdin.read().removesuffix("\n")}
     else:
         values = {name: typer.prompt(name, hide_input=True, err=True) for name in wanted}
     empty = [name for name, value in values.items() if not value]
     if empty:
-        raise UsageError(f"no value for {', '.join(empty)}", hint="nothing was set; to take one away: `voicedeploy secrets unset NAME`")
+        raise UsageError(
+            f"no value for {', '.join(empty)}",
+            hint="nothing was set; to take one away: `voicedeploy secrets unset NAME`",
+        )
     with provider.lock(spec.bot.name, "voicedeploy secrets set"):
         provider.secrets(spec.bot.name).update(values)
     _answer(provider.name, sorted(values), "set", json=json)

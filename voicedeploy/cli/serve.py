@@ -15,5 +15,7 @@ def serve(
     try:
         from voicedeploy.serve.run import serve as run
     except ModuleNotFoundError as error:
-        raise UsageError(f"the front needs {error.name}, which is not installed", hint="pip install 'voicedeploy[serve]'") from error
+        raise UsageError(
+            f"the front needs {error.name}, which is not installed", hint="pip install 'voicedeploy[serve]'"
+        ) from error
     raise typer.Exit(run(config))

@@ -113,7 +113,9 @@ def confirm(plan: "Plan") -> None:
 
     progress.preview(plan)
     if not sys.stdin.isatty():
-        raise NotReady("this needs a yes, and there is no terminal to ask", hint="read the plan with --dry-run, then use --yes")
+        raise NotReady(
+            "this needs a yes, and there is no terminal to ask", hint="read the plan with --dry-run, then use --yes"
+        )
     show.note()
     if not typer.confirm("Go ahead?", err=True):
         raise NotReady("not confirmed; nothing was changed")

@@ -1,0 +1,81 @@
+"""The floors of the house: what may import what."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = [
+    {"errors", "network", "units", "stun"},
+    {"spec", "plan", "deployment", "project", "targets"},
+    {"render"},
+    {"init"},
+    {"provider"},
+    {"registry"},
+    {"engine", "testing"},
+]
+LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
+ROOMS = {"cli", "serve", "call"}
+ONLY = {"typer": {"cli"}, "rich": {"cli"}, "click": {"cli"}, "jinja2": {"render"}, "starlette": {"serve"},
+        "uvicorn": {"serve"}, "prometheus_client": {"serve"}, "aiortc": {"call", "serve.worker"},
+        "pipecat": {"serve.worker"}, "av": {"call", "serve.worker"}, "plotly": {"call"}}  # fmt: skip
+FILES = sorted((ROOT / "voicedeploy").rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """The dotted names of all modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            if node.module == "voicedeploy":
+                found |= {f"voicedeploy.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(ROOT / "voicedeploy").with_suffix("").parts
+    return parts[0]
+
+
+def ours(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imports(path) if name.startswith("voicedeploy.")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_nobody_imports_upwards(path: Path) -> None:
+    here, used = room(path), ours(path)
+    if here in ("cli", "__main__", "__init__"):
+        return
+    if here in ("serve", "call"):
+        assert used <= {here, "render"} | {name for name, level in LEVEL.items() if level <= 1}
+        return
+    assert here in LEVEL, f"{here} has no floor"
+    above = {name for name in used if name in ROOMS or LEVEL[name] > LEVEL[here]}
+    assert not above
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_each_library_has_its_room(path: Path) -> None:
+    inside = ".".join(path.relative_to(ROOT / "voicedeploy").with_suffix("").parts)
+    for name in imports(path):
+        rooms = ONLY.get(name.split(".")[0])
+        assert rooms is None or any(inside == r or inside.startswith(f"{r}.") for r in rooms), name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "providers").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_providers_know_the_floors_below_and_not_each_other(path: Path) -> None:
+    assert ours(path) <= {name for name, level in LEVEL.items() if level <= LEVEL["provider"]}
+    parts = path.relative_to(ROOT / "providers" / "voicedeploy_providers").parts
+    for name in imports(path):
+        if name.startswith("voicedeploy_providers."):
+            assert name.split(".")[1] == parts[0].removesuffix(".py")
+
+
+def test_the_worker_needs_nothing_of_ours() -> None:
+    for path in sorted((ROOT / "voicedeploy" / "serve" / "worker").rglob("*.py")):
+        assert not ours(path), path
+        assert "voicedeploy" not in imports(path), path
