@@ -229,8 +229,8 @@ def _receives(need: ServesMedia, offer: Offer) -> Verdict:
     match offer.udp_in:
         case OpenUdp(ports, address):
             return Verdict("direct", "udp-in", _direct(ports, address), warning)
-        case BoundUdp(ports=ports, ready=True):
-            return Verdict("direct", "udp-in", _sentence(f"UDP gets in on {ports}"), warning)
+        case BoundUdp(ports=ports, conditions=why, ready=True):
+            return Verdict("direct", "udp-in", _sentence(f"UDP gets in on {ports}{_because(why)}"), warning)
         case BoundUdp(conditions=why):
             closed = f"UDP gets in only under conditions: {why}"
         case NoUdp(why):
