@@ -1,0 +1,114 @@
+"""A bot that speaks a tone: greets as it is told to, and answers when it hears the end of speech.
+
+Set by the environment, because the tests start it as its own process:
+GREETS = connect | ready | never      ANSWERS = yes | no       HANGS_UP_AFTER = number of answers
+START_MS = before the pipeline runs   THINK_MS, SPEAK_MS = injected before every answer
+"""
+
+import asyncio
+import os
+import time
+
+import numpy as np
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    OutputAudioRawFrame,
+    StartFrame,
+    TranscriptionFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.runner.types import RunnerArguments
+from pipecat.runner.utils import create_transport
+from pipecat.transports.base_transport import TransportParams
+from pipecat.workers.runner import WorkerRunner
+
+GREETS = os.environ.get("GREETS", "connect")
+ANSWERS = os.environ.get("ANSWERS", "yes") == "yes"
+HANGS_UP_AFTER = int(os.environ.get("HANGS_UP_AFTER", "0"))
+START_MS, THINK_MS, SPEAK_MS = (int(os.environ.get(name, "0")) for name in ("START_MS", "THINK_MS", "SPEAK_MS"))
+LOUD = 600
+ENDPOINT_S = 0.2
+RATE = 24_000
+
+
+def tone(seconds: float) -> OutputAudioRawFrame:
+    wave = 6000 * np.sin(2 * np.pi * 440 * np.arange(int(RATE * seconds)) / RATE)
+    return OutputAudioRawFrame(audio=wave.astype(np.int16).tobytes(), sample_rate=RATE, num_channels=1)
+
+
+class Talker(FrameProcessor):
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_loud: float | None = None
+        self._answers = 0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, InputAudioRawFrame):
+            await self._hear(np.frombuffer(frame.audio, np.int16))
+            return
+        await self.push_frame(frame, direction)
+
+    async def _hear(self, samples: np.ndarray) -> None:
+        now = time.monotonic()
+        if int(np.abs(samples.astype(int)).max(initial=0)) > LOUD:
+            self._last_loud = now
+        elif self._last_loud is not None and now - self._last_loud > ENDPOINT_S:
+            self._last_loud = None
+            if ANSWERS:
+                self.create_task(self._answer())
+
+    async def _answer(self) -> None:
+        self._answers += 1
+        await self.push_frame(TranscriptionFrame(f"question {self._answers}", "caller", "now"))
+        await asyncio.sleep(THINK_MS / 1000)
+        await asyncio.sleep(SPEAK_MS / 1000)
+        await self.say(f"answer {self._answers}", 0.6)
+        if HANGS_UP_AFTER and self._answers >= HANGS_UP_AFTER:
+            await self.push_frame(EndFrame())
+
+    async def say(self, text: str, seconds: float) -> None:
+        await self.push_frame(AggregatedTextFrame(text, "sentence"))
+        await self.push_frame(tone(seconds))
+
+
+async def bot(runner_args: RunnerArguments) -> None:
+    await asyncio.sleep(START_MS / 1000)
+    transport = await create_transport(
+        runner_args, {"webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True)}
+    )
+    talker = Talker()
+    worker = PipelineWorker(
+        Pipeline([transport.input(), talker, transport.output()]), params=PipelineParams(audio_out_sample_rate=RATE)
+    )
+    runner = WorkerRunner(handle_sigint=runner_args.handle_sigint)
+    await runner.add_workers(worker)
+
+    if GREETS == "connect":
+
+        @transport.event_handler("on_client_connected")
+        async def _connected(_transport: object, _client: object) -> None:
+            await talker.say("hello I am a talker", 0.8)
+
+    if GREETS == "ready":
+
+        @worker.rtvi.event_handler("on_client_ready")
+        async def _ready(_rtvi: object) -> None:
+            await talker.say("hello I am a talker", 0.8)
+
+    @transport.event_handler("on_client_disconnected")
+    async def _gone(_transport: object, _client: object) -> None:
+        await runner.cancel()
+
+    await runner.run()
+
+
+if __name__ == "__main__":
+    from pipecat.runner.run import main
+
+    main()

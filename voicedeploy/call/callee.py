@@ -1,0 +1,51 @@
+"""Whom to call: the address of a front (or of Pipecat's development runner) and what opens it."""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from voicedeploy.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Callee:
+    """`url` without fragment and without trailing slash. `key` or `invite` buys a start token for each call."""
+
+    url: str
+    key: str = field(default="", repr=False)
+    invite: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, url: str, *, key: str = "") -> "Callee":
+        """Reads an address as people paste it: `https://host/#invite=TOKEN`, `http://localhost:7860/`.
+
+        Raises UsageError for anything that is not http or https.
+        """
+        parts = urlsplit(url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(
+                f"`{url.split('#')[0]}` is not an address that can be called",
+                hint="it begins with https:// (or http:// on this machine), e.g. http://localhost:7860/",
+            )
+        invite = parse_qs(parts.fragment).get("invite", [""])[0]
+        return cls(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), key, invite)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def on_loopback(self) -> bool:
+        return self.host == "localhost" or self.host.endswith(".localhost") or _is(self.host, "is_loopback")
+
+    @property
+    def on_private_network(self) -> bool:
+        """By its literal address: such a host needs no public STUN server to be found."""
+        return self.on_loopback or _is(self.host, "is_private") or self.host.endswith(".local")
+
+
+def _is(host: str, what: str) -> bool:
+    try:
+        return bool(getattr(ip_address(host), what))
+    except ValueError:
+        return False

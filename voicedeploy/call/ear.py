@@ -1,0 +1,100 @@
+"""The caller's ear: when each packet of the bot arrived, and how loud it is.
+
+Arrival is taken from the kernel's own receive stamp where there is one (Linux, a UDP socket), so that a caller that
+is busy for a moment does not measure itself; how late it read the packet is kept as `reading`. Packets go past
+aiortc's jitter buffer and decoder thread: a listener needs them, a measurement does not.
+"""
+
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aioice import Connection
+from aiortc import RTCRtpReceiver
+from aiortc.rtp import RtpPacket
+
+from voicedeploy.call.audio import AUDIBLE, OpusDecoder
+from voicedeploy.call.rtp import Packet
+
+if sys.platform == "linux":
+    from fcntl import ioctl
+
+SIOCGSTAMPNS = 0x80108907
+"""linux/sockios.h, SIOCGSTAMPNS_NEW: when the datagram last read from a socket came in, as two 64-bit numbers."""
+UNREAD = 1024
+"""Stamps kept for packets that are not yet decrypted; more means that they never will be."""
+
+
+class Ear:
+    """Collects `packets`; `onsets` are the arrivals at which sound began after at least 200 ms without any."""
+
+    def __init__(self) -> None:
+        self.packets: list[Packet] = []
+        self.reading: list[float] = []
+        self.onsets: list[float] = []
+        self.last_audible: float | None = None
+        self._decoder = OpusDecoder()
+        self._arrivals: dict[bytes, float] = {}
+        self._newest = 0.0
+        self._fileno: Callable[[], int] = lambda: -1
+
+    @property
+    def first_audible(self) -> float | None:
+        return self.onsets[0] if self.onsets else None
+
+    def attach(self, connection: Connection, receiver: RTCRtpReceiver) -> None:
+        """Listens to a connection that has gathered its candidates. Neither library has a public place for this."""
+        pass_on = connection.data_received
+
+        def datagram(data: bytes, component: int) -> None:
+            if len(data) >= 12 and data[0] >> 6 == 2 and not 64 <= data[1] & 0x7F < 96:
+                if len(self._arrivals) > UNREAD:
+                    self._arrivals.clear()
+                self._arrivals[data[2:12]] = self._arrival()
+            pass_on(data, component)
+
+        def fileno() -> int:
+            pair = connection._nominated.get(1)
+            sock = pair.protocol.transport.get_extra_info("socket") if pair else None
+            return sock.fileno() if sock is not None else -1
+
+        self._fileno = fileno
+        setattr(connection, "data_received", datagram)  # noqa: B010 - a method, replaced on this one object
+        setattr(receiver, "_handle_rtp_packet", self._packet)  # noqa: B010
+
+    def _arrival(self) -> float:
+        """Monotonic seconds of the datagram that was just read."""
+        now = time.monotonic()
+        age = time.time() - stamp if (stamp := _kernel_stamp(self._fileno())) else 0.0
+        arrival = now - age
+        # A stamp that is not news belongs to another socket's datagram.
+        if not (0 <= age < 5 and arrival > self._newest):
+            arrival = max(now, self._newest)
+        self._newest = arrival
+        self.reading.append(now - arrival)
+        return arrival
+
+    async def _packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        header = struct.pack("!HLL", packet.sequence_number, packet.timestamp, packet.ssrc)
+        arrival = self._arrivals.pop(header, None) or time.monotonic()
+        peak = self._decoder.peak(packet.payload) if packet.payload else 0
+        audible = peak >= AUDIBLE
+        if audible:
+            if self.last_audible is None or arrival - self.last_audible >= 0.2:
+                self.onsets.append(arrival)
+            self.last_audible = arrival
+        self.packets.append(Packet(packet.ssrc, packet.sequence_number, packet.timestamp, arrival, peak, audible))
+
+
+def _kernel_stamp(fileno: int) -> float:
+    """Wall-clock seconds, 0 where the kernel does not say."""
+    if fileno < 0 or sys.platform != "linux":
+        return 0.0
+    try:
+        answer: Any = ioctl(fileno, SIOCGSTAMPNS, b"\0" * 16)
+    except OSError:
+        return 0.0
+    seconds, nanoseconds = struct.unpack("qq", answer)
+    return float(seconds) + float(nanoseconds) / 1e9

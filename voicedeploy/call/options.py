@@ -1,0 +1,28 @@
+"""How patient the caller is."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """All durations in seconds; a call ends after at most their sum, whatever the bot does."""
+
+    relay_only: bool = False
+    """Use only the TURN server that `/start` names: proves that the relay works."""
+    http_timeout_s: float = 30.0
+    """A cloud may start a machine before it answers `/start`."""
+    connect_timeout_s: float = 10.0
+    """For ICE and DTLS together; a media path that fails must be reported within 15 s."""
+    greeting_timeout_s: float = 8.0
+    """How long the caller waits for a greeting before it speaks first."""
+    answer_timeout_s: float = 10.0
+    quiet_s: float = 0.8
+    """The bot's turn is over when it has been silent for so long."""
+    monologue_timeout_s: float = 30.0
+    """A bot that talks longer than this is spoken over."""
+    busy_wait_s: float = 0.0
+    """How long to keep asking a front that says that all its slots are taken."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

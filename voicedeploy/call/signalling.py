@@ -1,0 +1,215 @@
+"""The HTTP half of a call: token, `POST /start`, offer and answer, and what their refusals mean."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from aiortc import RTCIceServer
+
+from voicedeploy.call.callee import Callee
+from voicedeploy.call.run import Failure
+
+
+class CallFailed(Exception):
+    """Carries the layer that failed out of whatever depth it failed in."""
+
+    def __init__(self, failure: Failure, *, retry_after_s: float | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True)
+class Started:
+    session_id: str | None
+    ice_servers: tuple[RTCIceServer, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    sdp: str
+    type: str
+    pc_id: str | None
+
+
+class Signalling:
+    """One caller's conversation with a front, over one connection that is kept open."""
+
+    def __init__(self, callee: Callee, *, timeout_s: float) -> None:
+        self._callee = callee
+        self._token = ""
+        self.connect_s: float | None = None
+        self._connect_began = 0.0
+        # Proxies of the environment are for the way out, never for this machine.
+        self._http = httpx.AsyncClient(timeout=timeout_s, trust_env=not callee.on_loopback)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def authorize(self) -> None:
+        """Buys a one-time start token with the invitation or the key. A front without `/token` gets the key."""
+        root = self._callee.invite or self._callee.key
+        if not root:
+            return
+        response = await self._send("POST", "/token", token=root)
+        if response.status_code in (404, 405) and self._callee.key:
+            self._token = self._callee.key
+            return
+        body = self._body(response, "/token")
+        token = body.get("token")
+        if not isinstance(token, str):
+            raise CallFailed(_odd("/token", "carries no token"))
+        self._token = token
+
+    async def start(self) -> Started:
+        """Opens a session. Raises CallFailed; `retry_after_s` is set when the front is only busy."""
+        wants_stun = not self._callee.on_private_network
+        response = await self._send(
+            "POST",
+            "/start",
+            token=self._token,
+            json={"transport": "webrtc", "enableDefaultIceServers": wants_stun, "body": {}},
+        )
+        if response.status_code in (404, 405):  # a server with nothing but Pipecat's offer endpoint
+            return Started(None, ())
+        body = self._body(response, "/start")
+        session = body.get("sessionId")
+        config = body.get("iceConfig")
+        if not isinstance(session, str):
+            raise CallFailed(_odd("/start", "names no sessionId"))
+        return Started(session, _ice_servers(config if isinstance(config, dict) else {}))
+
+    async def offer(self, session_id: str | None, sdp: str) -> Answer:
+        path = f"/sessions/{session_id}/api/offer" if session_id else "/api/offer"
+        response = await self._send("POST", path, token=self._token, json={"sdp": sdp, "type": "offer"})
+        body = self._body(response, path)
+        if not isinstance(body.get("sdp"), str):
+            raise CallFailed(_odd(path, "carries no SDP answer"))
+        pc_id = body.get("pc_id")
+        return Answer(body["sdp"], str(body.get("type", "answer")), pc_id if isinstance(pc_id, str) else None)
+
+    async def abandon(self, session_id: str) -> None:
+        """Gives the slot of a failed call back at once, where the front knows how."""
+        try:
+            await self._http.request("DELETE", f"{self._callee.url}/sessions/{session_id}", timeout=2)
+        except httpx.HTTPError:
+            return
+
+    async def _send(self, method: str, path: str, *, token: str, json: object = None) -> httpx.Response:
+        url = self._callee.url + path
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            return await self._http.request(method, url, json=json, headers=headers, extensions={"trace": self._trace})
+        except httpx.TimeoutException as why:
+            raise CallFailed(
+                Failure(
+                    "signalling",
+                    f"{self._callee.url}{path} did not answer in time ({type(why).__name__})",
+                    "is the address right, and the port open for TCP from here? `voicedeploy status`",
+                )
+            ) from why
+        except httpx.HTTPError as why:
+            raise CallFailed(_unreachable(self._callee, why)) from why
+
+    async def _trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self._connect_began = time.monotonic()
+        elif event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self.connect_s = time.monotonic() - self._connect_began
+
+    def _body(self, response: httpx.Response, path: str) -> dict[str, Any]:
+        if response.is_success:
+            try:
+                body = response.json()
+            except ValueError:
+                body = None
+            if not isinstance(body, dict):
+                raise CallFailed(
+                    Failure(
+                        "signalling",
+                        f"{self._callee.url}{path} answers {response.status_code}, but not as a voice bot does",
+                        "is there another service at this address? `voicedeploy status` prints the bot's",
+                    )
+                )
+            return body
+        raise refusal(response, path, self._callee)
+
+
+def refusal(response: httpx.Response, path: str, callee: Callee) -> CallFailed:
+    """What an HTTP error means for a caller. The front's own message and hint win where it sends them."""
+    said = _error_of(response)
+    code, message, hint = (said.get(part) or "" for part in ("code", "message", "hint"))
+    status = response.status_code
+    retry = _seconds(response.headers.get("Retry-After"))
+    if status in (503, 429):
+        again = f" in {retry:.0f} s" if retry is not None else " in a while"
+        default = "too many starts from this address" if status == 429 else "all slots are busy"
+        return CallFailed(
+            Failure("busy", f"{message or default} ({status} {code or path})", hint or f"call again{again}"),
+            retry_after_s=5.0 if retry is None else retry,
+        )
+    if status in (401, 403):
+        if callee.invite:
+            default_hint = "the invitation may have expired: make a new one with `voicedeploy status`"
+        elif callee.key:
+            default_hint = "the key does not open this front: is it the key of another deployment?"
+        else:
+            default_hint = "the front wants a token: use the address with `#invite=…`, or --provider"
+        return CallFailed(Failure("refused", f"{message or path} ({status} {code})", hint or default_hint))
+    detail = message or response.text.strip()[:200] or response.reason_phrase
+    return CallFailed(
+        Failure(
+            "signalling",
+            f"{path} failed: {status} {detail}",
+            hint or ("is this the address of the front?" if status == 404 else "`voicedeploy logs` has the bot's side"),
+        )
+    )
+
+
+def _error_of(response: httpx.Response) -> dict[str, str]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    error = body.get("error", body.get("detail")) if isinstance(body, dict) else None
+    if isinstance(error, dict):
+        return {str(key): str(value) for key, value in error.items() if value}
+    return {"message": error} if isinstance(error, str) else {}
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header and header.isdigit() else None
+
+
+def _ice_servers(config: Mapping[str, Any]) -> tuple[RTCIceServer, ...]:
+    servers = config.get("iceServers")
+    return tuple(
+        RTCIceServer(urls=one["urls"], username=one.get("username"), credential=one.get("credential"))
+        for one in (servers if isinstance(servers, list) else [])
+        if isinstance(one, dict) and one.get("urls")
+    )
+
+
+def _odd(path: str, what: str) -> Failure:
+    return Failure("signalling", f"the answer of {path} {what}", "is there another service at this address?")
+
+
+def _unreachable(callee: Callee, why: httpx.HTTPError) -> Failure:
+    text = str(why) or type(why).__name__
+    if "certificate" in text.lower():
+        return Failure(
+            "signalling",
+            f"{callee.url} has no certificate that this machine trusts: {text}",
+            "use the name that the certificate was made for; for an own CA set SSL_CERT_FILE",
+        )
+    if isinstance(why, httpx.ConnectError):
+        return Failure(
+            "signalling",
+            f"nothing answers at {callee.url}: {text}",
+            "is it up? `voicedeploy status`, or `voicedeploy up`",
+        )
+    return Failure(
+        "signalling", f"{callee.url} broke the connection off: {text}", "`voicedeploy logs` has the bot's side"
+    )
