@@ -1,6 +1,6 @@
 /** One call: Pipecat's client over small WebRTC, from an accepted session to its end. */
 
-import { LogLevel, PipecatClient } from "@pipecat-ai/client-js";
+import { logger, LogLevel, PipecatClient } from "@pipecat-ai/client-js";
 import type { BotOutputData, TranscriptData } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 
@@ -23,6 +23,8 @@ export interface Listener {
   /** The call ended, and not by `hangUp`. */
   ended(how: Ending): void;
 }
+
+logger.setLevel(LogLevel.NONE);
 
 /** Without packets between the two for this long there is no way through the network in between. */
 const CONNECT_MS = 20_000;
@@ -77,7 +79,6 @@ export class Call {
         onDisconnected: () => this.finish("lost"),
       },
     });
-    this.client.setLogLevel(LogLevel.NONE);
     microphone.onReplaced = () => void this.replaceTrack();
   }
 

@@ -76,18 +76,18 @@ export class Orb {
     const radius = size * (0.235 + 0.055 * this.bot);
     const glow = context.createRadialGradient(middle, middle, radius * 0.6, middle, middle, size * 0.5);
     glow.addColorStop(0, this.colours.botEdge);
-    glow.addColorStop(1, "transparent");
-    context.globalAlpha = (this.awake ? 0.16 : 0.08) + 0.34 * this.bot;
+    glow.addColorStop(1, `${this.colours.botEdge}00`); // "transparent" is black, and shows
+    context.globalAlpha = (this.awake ? 0.22 : 0.12) + 0.38 * this.bot;
     context.fillStyle = glow;
     context.fillRect(0, 0, size, size);
 
-    context.globalAlpha = this.awake ? 1 : 0.8;
+    context.globalAlpha = 1;
     const body = context.createRadialGradient(middle - radius * 0.35, middle - radius * 0.45, radius * 0.1, middle, middle, radius * 1.25);
     body.addColorStop(0, this.colours.bot);
     body.addColorStop(1, this.colours.botEdge);
     context.fillStyle = body;
     context.beginPath();
-    const wobble = this.still.matches ? 0 : 0.012 + 0.09 * this.bot;
+    const wobble = this.still.matches ? 0 : 0.012 + 0.065 * this.bot;
     for (let i = 0; i <= 96; i++) {
       const angle = (i / 96) * TURN;
       const wave = Math.sin(angle * 3 + time * 1.7) + 0.6 * Math.sin(angle * 5 - time * 2.3) + 0.4 * Math.sin(angle * 2 + time * 0.9);

@@ -184,7 +184,7 @@ export class View {
     if (event.key === "Escape") this.onEscape();
     else if (target.closest("select")) return;
     else if (event.key === "m" || event.key === "M") this.onMute();
-    else if (event.key === " " && target === document.body) {
+    else if ((event.key === " " || event.key === "Enter") && target === document.body) {
       event.preventDefault();
       this.button.click();
     }
