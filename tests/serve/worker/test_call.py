@@ -1,0 +1,290 @@
+"""A call's process, from its session to its end, over the real wire with real media."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.serve.worker.peer import Peer
+from tests.serve.worker.rig import Worker, gone, worker
+
+
+@pytest.fixture
+async def zygote(tmp_path: Path) -> AsyncIterator[Worker]:
+    async with worker(tmp_path, GREETING="from the environment") as started:
+        loaded = await started.wait(event="loaded")
+        assert loaded["forkable"], loaded["reason"]
+        yield started
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    caller = Peer()
+    yield caller
+    await caller.close()
+
+
+async def test_a_bot_is_heard_and_its_process_ends_with_the_call(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(body={"colour": "red"})
+    await peer.call(child)
+    assert os.getpgid(child.pid) == child.pid
+    first_word = await child.wait(event="first_word")
+    assert 0 < first_word["ms"] < 10_000
+    await peer.close()
+    await child.wait(event="state", state="disconnected")
+    await child.wait(event="bot", state="finished")
+    exited = await zygote.exited(child)
+    assert (exited["code"], exited["signal"]) == (0, None)
+    assert exited["cpu_s"] > 0
+    assert exited["max_rss"] > 10 << 20
+    assert "session s-c1" in child.log
+    assert "greeting=from the environment" in child.log
+    assert "printed by the bot" in child.log
+    assert "the client has left" in child.log
+    assert "printed by the bot" not in zygote.log
+
+
+async def test_calls_share_models_and_keep_their_own_random_numbers(zygote: Worker, peer: Peer) -> None:
+    first, second = await zygote.fork(), await zygote.fork()
+    for child in (first, second):
+        child.session()
+    other = Peer()
+    replies = [await peer.call(first), await other.call(second)]
+    assert replies[0]["answer"]["pc_id"] != replies[1]["answer"]["pc_id"]
+    await other.close()
+    await zygote.exited(second)
+    assert not first.eof
+
+
+async def test_the_first_free_port_of_the_list_is_bound(zygote: Worker, peer: Peer) -> None:
+    ports = [21917, 21918]
+    first, second = await zygote.fork(), await zygote.fork()
+    first.session(udp_ports=ports)
+    second.session(udp_ports=ports)
+    other, third = Peer(), Peer()
+    try:
+        await peer.call(first)
+        await other.call(second)
+        assert bound(peer) == {21917}
+        assert bound(other) == {21918}
+        late = await zygote.fork()
+        late.session(udp_ports=ports)
+        reply = await third.offer(late)
+        assert reply["kind"] == "no-candidates"
+        assert "21917, 21918" in reply["error"]
+    finally:
+        await other.close()
+        await third.close()
+
+
+async def test_a_public_address_is_offered_beside_the_local_one(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(public_ip="198.51.100.7", udp_ports=[21927, 21928], ice_servers=[{"urls": "stun:198.51.100.8:3478"}])
+    started = time.monotonic()
+    await peer.offer(child)
+    # The public address being known, the server is not asked; it would not answer.
+    assert time.monotonic() - started < 1.5
+    lines = [line.split() for line in peer.answer["sdp"].splitlines() if line.startswith("a=candidate:")]
+    assert {"host", "srflx"} == {line[7] for line in lines}
+    assert {(line[4], line[5]) for line in lines if line[7] == "srflx"} == {("198.51.100.7", "21927")}
+
+
+async def test_networks_choose_the_addresses(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(nets=["127.0.0.0/8"])
+    await peer.offer(child)
+    assert {address for address, _ in candidates(peer)} == {"127.0.0.1"}
+
+
+async def test_a_restart_with_the_same_pc_id_is_the_same_call(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(udp_ports=[21937])
+    await peer.call(child)
+    reply = await peer.restart(child)
+    assert reply["answer"]["sdp"]
+    await peer.hear()
+    assert bound(peer) == {21937}
+    assert [m["state"] for m in child.said if m.get("event") == "bot"] == ["started"]
+    assert not any(m.get("state") == "disconnected" for m in child.said)
+
+
+async def test_questions_that_cannot_be_answered(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session()
+    assert (await child.ask("offer", sdp="nonsense", type="offer"))["kind"] == "bad-offer"
+    assert (await child.ask("offer", sdp="v=0", type="offer"))["kind"] == "bad-offer"
+    assert (await peer.offer(child, pc_id="somebody's"))["kind"] == "unknown-pc"
+    assert (await child.ask("candidates", pc_id="x", candidates=[]))["kind"] == "unknown-pc"
+    await peer.close()
+    late = Peer()
+    try:
+        await late.call(child)
+        candidate = {"candidate": "candidate:1 1 udp 1 198.51.100.9 9 typ host", "sdp_mid": "0", "sdp_mline_index": 0}
+        good = await child.ask(
+            "candidates",
+            pc_id=late.pc_id,
+            candidates=[candidate, {"candidate": ""} | {"sdp_mid": "0", "sdp_mline_index": 0}],
+        )
+        assert good["answer"] is None
+        assert "error" not in good
+        bad = await child.ask("candidates", pc_id=late.pc_id, candidates=[candidate | {"candidate": "what?"}])
+        assert bad["kind"] == "bad-offer"
+        stranger = Peer()
+        assert (await stranger.offer(child))["kind"] == "unknown-pc"
+        await stranger.close()
+    finally:
+        await late.close()
+
+
+async def test_request_data_outranks_the_body_of_the_start(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(body={"do": "stubborn"})
+    await peer.offer(child, request_data={"do": "leave"})
+    await child.wait(event="bot", state="finished")
+    assert (await zygote.exited(child))["code"] == 0
+
+
+async def test_a_crash_is_reported_with_the_bots_line_and_touches_no_other_call(zygote: Worker, peer: Peer) -> None:
+    good, bad = await zygote.fork(), await zygote.fork()
+    good.session()
+    bad.session(body={"do": "crash"})
+    await peer.call(good)
+    victim = Peer()
+    await victim.offer(bad)
+    failed = await bad.wait(event="bot", state="failed")
+    assert failed["error"] == "RuntimeError: the bot gave up"
+    name, line = failed["where"].split(":")
+    assert name == "bot.py"
+    source = (Path(__file__).with_name("bots") / name).read_text().splitlines()
+    assert "the bot gave up" in source[int(line) - 1]
+    assert failed["traceback"].endswith("RuntimeError: the bot gave up")
+    await zygote.exited(bad)
+    await victim.close()
+    before = peer.frames
+    await asyncio.wait_for(more(peer, before + 10), 10)
+    assert not good.eof
+
+
+@pytest.mark.parametrize("do", ["stubborn", "block", "careless", ""])
+async def test_the_front_ends_a_call_whatever_the_bot_does(zygote: Worker, peer: Peer, do: str) -> None:
+    child = await zygote.fork()
+    child.session(body={"do": do})
+    await peer.offer(child)
+    await child.wait(event="bot", state="started")
+    asked = time.monotonic()
+    child.send({"op": "end", "reason": "max_duration"})
+    exited = await zygote.exited(child)
+    # The front sends SIGKILL after 5 s: nobody gets that far.
+    assert time.monotonic() - asked < 5
+    said = [m for m in child.said if m.get("event") == "bot"]
+    if do in ("stubborn", "block"):
+        assert exited["code"] == 70
+        assert said[-1]["state"] == "failed"
+        assert said[-1]["where"].startswith("bot.py:")
+    else:
+        assert exited["code"] == 0
+        assert said[-1]["state"] == "finished"
+
+
+async def test_a_bot_may_write_its_notes_after_the_client_has_left(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(body={"do": "notes"})
+    await peer.call(child)
+    await peer.close()
+    await zygote.exited(child)
+    assert "notes are written" in child.log
+
+
+async def test_a_call_cannot_take_the_machines_memory(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(body={"do": "hog"}, memory=300 << 20)
+    await peer.offer(child)
+    exited = await zygote.exited(child)
+    assert exited["signal"] is None
+    assert "no more memory after" in child.log
+    assert exited["max_rss"] < 900 << 20
+
+
+async def test_a_call_stays_on_its_core(zygote: Worker) -> None:
+    core = max(os.sched_getaffinity(0))
+    child = await zygote.fork()
+    child.session(cpu=core)
+    await child.ask("candidates", pc_id="x", candidates=[])
+    assert os.sched_getaffinity(child.pid) == {core}
+    assert Path(f"/proc/{child.pid}/oom_score_adj").read_text().strip() == "500"
+    assert Path(f"/proc/{child.pid}/comm").read_text().strip() == "vd-call"
+
+
+async def test_nobody_survives_the_zygote(zygote: Worker, peer: Peer) -> None:
+    waiting, talking, blocked = await zygote.fork(), await zygote.fork(), await zygote.fork()
+    talking.session()
+    blocked.session(body={"do": "block"})
+    await peer.call(talking)
+    other = Peer()
+    await other.offer(blocked)
+    await blocked.wait(event="bot", state="started")
+    zygote.process.kill()
+    zygote.process.wait()
+    for child in (waiting, talking, blocked):
+        await gone(child.pid)
+    await other.close()
+
+
+async def test_the_end_of_the_front_is_the_end_of_all(zygote: Worker) -> None:
+    child = await zygote.fork()
+    await child.close()
+    await gone(child.pid)
+    assert (await zygote.exited(child))["code"] == 0
+    other = await zygote.fork()
+    await zygote.close()
+    await asyncio.to_thread(zygote.process.wait, 10)
+    await gone(other.pid)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("do", ["", "careless", "stubborn"])
+async def test_a_client_that_vanishes_frees_its_process_within_20_s(zygote: Worker, do: str) -> None:
+    child = await zygote.fork()
+    child.session(body={"do": do if do != "stubborn" else ""})
+    peer = Peer()
+    if do == "stubborn":
+        await peer.offer(child, request_data={"do": do})
+        await child.wait(event="state", state="connected")
+    else:
+        await peer.call(child)
+    left = time.monotonic()
+    peer.vanish()
+    await child.wait(event="state", state="disconnected")
+    assert time.monotonic() - left < 15
+    await zygote.exited(child)
+    assert time.monotonic() - left < 20
+
+
+@pytest.mark.lab
+async def test_a_client_that_never_connects_frees_its_process(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session()
+    await peer.pc.setLocalDescription(await peer.pc.createOffer())
+    description = peer.pc.localDescription
+    asked = time.monotonic()
+    await child.ask("offer", sdp=description.sdp, type=description.type)
+    await zygote.exited(child)
+    assert time.monotonic() - asked < 20
+
+
+def candidates(peer: Peer) -> set[tuple[str, int]]:
+    lines = [line.split() for line in peer.answer["sdp"].splitlines() if line.startswith("a=candidate:")]
+    return {(line[4], int(line[5])) for line in lines}
+
+
+def bound(peer: Peer) -> set[int]:
+    return {port for _, port in candidates(peer)}
+
+
+async def more(peer: Peer, frames: int) -> None:
+    while peer.frames < frames:
+        await asyncio.sleep(0.02)

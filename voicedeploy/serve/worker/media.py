@@ -1,0 +1,98 @@
+"""aiortc's audio codecs on the loop instead of in threads.
+
+aiortc hands every 10 to 20 ms frame to another thread and back. Opus takes well under a millisecond for one;
+the two hops, and the interpreter lock they pass around, cost more. docs/performance.md has the figures.
+"""
+
+import queue
+import threading
+from typing import Any
+
+from .log import log
+
+
+def lighten() -> None:
+    """Applies what this aiortc allows, and says in the log what it does not."""
+    for name, apply in (("encoding", _encode_inline), ("decoding", _decode_inline)):
+        try:
+            applied = apply()
+        except (ImportError, AttributeError) as error:
+            log(f"audio {name} stays in its thread: {error}")
+            continue
+        if not applied:
+            log(f"audio {name} stays in its thread: this aiortc has changed")
+
+
+class _Inline:
+    """Stands where the sender keeps its loop, of which it uses only this."""
+
+    async def run_in_executor(self, executor: None, work: Any, *arguments: Any) -> Any:
+        return work(*arguments)
+
+
+def _encode_inline() -> bool:
+    from aiortc import RTCRtpSender
+
+    loop = "_RTCRtpSender__loop"
+    uses = [f for f in vars(RTCRtpSender).values() if loop in getattr(getattr(f, "__code__", None), "co_names", ())]
+    if {f.__name__ for f in uses} != {"__init__", "_next_encoded_frame"}:
+        return False
+    send = RTCRtpSender.send
+
+    async def send_inline(self: RTCRtpSender, parameters: Any) -> None:
+        if self.kind == "audio":
+            setattr(self, loop, _Inline())
+        await send(self, parameters)
+
+    RTCRtpSender.send = send_inline  # type: ignore[method-assign]
+    return True
+
+
+class _Decoder:
+    """Stands where the receiver keeps the queue of its decoder's thread; that thread only waits for the end."""
+
+    def __init__(self, track: Any) -> None:
+        self._frames = track._queue
+        self._decoder: Any = None
+        self._codec = ""
+        self._end = threading.Event()
+
+    def put(self, task: Any) -> None:
+        import av
+        from aiortc.codecs import get_decoder
+
+        if task is None:
+            self._end.set()
+            return
+        codec, encoded = task
+        if codec.name != self._codec:
+            self._decoder, self._codec = get_decoder(codec), codec.name
+        try:
+            for frame in self._decoder.decode(encoded):
+                self._frames.put_nowait(frame)
+        except av.FFmpegError as error:
+            log(f"a packet of audio could not be decoded: {error}")
+
+    def get(self) -> None:
+        self._end.wait()
+
+
+def _decode_inline() -> bool:
+    from aiortc import RTCRtpReceiver
+    from aiortc.rtcrtpreceiver import RemoteStreamTrack, decoder_worker
+
+    name, started = "_RTCRtpReceiver__decoder_queue", "_RTCRtpReceiver__started"
+    used = {*RTCRtpReceiver.receive.__code__.co_names, *decoder_worker.__code__.co_names}
+    if not used >= {name, started, "get"}:
+        return False
+    receive = RTCRtpReceiver.receive
+
+    async def receive_inline(self: RTCRtpReceiver, parameters: Any) -> None:
+        track = self.track
+        fresh = isinstance(getattr(self, name), queue.Queue) and not getattr(self, started)
+        if fresh and isinstance(track, RemoteStreamTrack) and track.kind == "audio":
+            setattr(self, name, _Decoder(track))
+        await receive(self, parameters)
+
+    RTCRtpReceiver.receive = receive_inline  # type: ignore[method-assign]
+    return True
