@@ -1,0 +1,31 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of the test's own, so that no test sees what really runs on this machine."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert os.environ["XDG_STATE_HOME"] == str(folder)
+    return folder
+
+
+@pytest.fixture
+def small_project(tmp_path: Path) -> Path:
+    """A project that could be brought up, without being one that speaks."""
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "bot.py").write_text("async def bot(runner_args):\n    pass\n")
+    (root / "requirements.txt").write_text("pipecat-ai[webrtc]==1.14.0\n")
+    (root / "voicedeploy.toml").write_text('[bot]\nname = "front-desk"\n')
+    return root

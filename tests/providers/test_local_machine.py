@@ -1,0 +1,148 @@
+"""This machine as a target: real files, real processes, a disk that is really full."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from voicedeploy_providers.local.lock import held
+from voicedeploy_providers.local.machine import Machine, running
+
+from voicedeploy.errors import Locked, StepFailed
+from voicedeploy.plan import Call, Command, Remove, Start, Stop, Upload, Write
+
+
+def test_write_makes_folders_and_keeps_the_mode(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "key"
+    Machine().perform(Write(str(path), b"one", 0o600))
+    Machine().perform(Write(str(path), b"two", 0o600))
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in path.parent.iterdir()] == ["key"]
+
+
+def test_upload_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    root = tmp_path / "from"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub" / "a.py").write_text("a")
+    to = tmp_path / "to" / "release"
+    with pytest.raises(StepFailed):
+        Machine().perform(Upload(root, ("sub/a.py", "gone.py"), str(to)))
+    assert not to.exists()
+    assert list(to.parent.iterdir()) == []
+    Machine().perform(Upload(root, ("sub/a.py",), str(to)))
+    assert (to / "sub" / "a.py").read_text() == "a"
+
+
+def test_remove_takes_folders_files_and_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    Machine().perform(Remove((str(tmp_path / "folder"), str(tmp_path / "file"), str(tmp_path / "none"))))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_fails_shows_what_it_said(tmp_path: Path) -> None:
+    code = "import sys; print('first'); print('No module named x', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(StepFailed) as caught:
+        Machine().perform(Command((sys.executable, "-c", code)))
+    assert "exit code 3" in caught.value.message
+    assert set(caught.value.log) == {"first", "No module named x"}
+
+
+def test_a_command_gets_its_environment_and_not_the_shells_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
+    code = "import os; print(os.environ.get('OPENAI_API_KEY'), os.environ['MINE'])"
+    assert Machine().ask(Command((sys.executable, "-c", code), env={"MINE": "yes"})).strip() == "None yes"
+
+
+def test_a_command_without_its_program() -> None:
+    with pytest.raises(StepFailed) as caught:
+        Machine().perform(Command(("no-such-program-anywhere",)))
+    assert "no such program" in caught.value.message
+
+
+def test_a_call_to_nobody_is_given_up_in_time() -> None:
+    started = time.monotonic()
+    with pytest.raises(StepFailed):
+        Machine().ask(Call("GET", "http://127.0.0.1:9/", wait_s=0.3))
+    assert time.monotonic() - started < 5
+
+
+SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
+STUBBORN = (
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
+)
+
+
+def wait_for(path: Path, text: str) -> None:
+    until = time.monotonic() + 10
+    while text not in (path.read_text() if path.exists() else ""):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("argv", [SLEEPER, STUBBORN], ids=["obedient", "stubborn"])
+def test_start_and_stop(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    log, pid_file = tmp_path / "log", tmp_path / "pid"
+    Machine().perform(Start(argv, str(log), str(pid_file)))
+    wait_for(log, "up")
+    process = running(pid_file)
+    assert process is not None
+    Machine().perform(Stop(str(pid_file), grace_s=0.2))
+    assert running(pid_file) is None
+    Machine().perform(Stop(str(pid_file)))
+
+
+def test_a_reused_process_id_is_not_taken_for_ours(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    pid_file.write_text(f'{{"pid": {os.getpid()}, "started": 1.0}}')
+    assert running(pid_file) is None
+    Machine().perform(Stop(str(pid_file)))  # and so this test lives on
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_done(tiny_disk: Path) -> None:
+    old = tiny_disk / "key"
+    Machine().perform(Write(str(old), b"old"))
+    with pytest.raises(StepFailed) as caught:
+        Machine().perform(Write(str(old), b"x" * 200_000))
+    assert "disk is full" in caught.value.message
+    assert caught.value.hint
+    assert old.read_bytes() == b"old"
+    assert [p.name for p in tiny_disk.iterdir()] == ["key"]
+
+
+def test_the_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    code = (
+        "import sys, time; from pathlib import Path; from voicedeploy_providers.local.lock import held\n"
+        "with held(Path(sys.argv[1]), 'voicedeploy up'): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Locked) as caught, held(path, "second"):
+            pass
+        assert f"process {holder.pid}" in caught.value.message
+        assert "voicedeploy up" in caught.value.message
+        holder.kill()
+        holder.wait()
+    with held(path, "third"):
+        pass
