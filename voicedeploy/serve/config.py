@@ -1,0 +1,294 @@
+"""The front's configuration: one TOML file, written by a provider, read once at start."""
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from voicedeploy.errors import UsageError
+from voicedeploy.serve.pool import Warm, warm
+
+# sun_path holds 108 bytes on Linux and 104 on macOS, a closing zero included.
+LONGEST_SOCKET_PATH = 103
+
+
+class ConfigError(UsageError):
+    """A fault in the front's configuration; the message reads `file: key: what is wrong`."""
+
+    code = "config"
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder", Path())
+    # Not resolve(): a virtual environment's interpreter is a link and must stay one.
+    return Path(folder, path.expanduser()).absolute()
+
+
+Located = Annotated[Path, AfterValidator(_beside_the_file)]
+
+
+def _none_if_empty(value: object) -> object:
+    # TOML has no null; a template writes "".
+    return None if value == "" else value
+
+
+Optionally = BeforeValidator(_none_if_empty)
+
+
+def _networks(values: list[str]) -> list[str]:
+    for value in values:
+        ipaddress.ip_network(value, strict=False)
+    return values
+
+
+Networks = Annotated[list[str], AfterValidator(_networks)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Bot(Section):
+    name: str
+    release: str
+    project: Located
+    entry: str = "bot.py"
+    python: Located
+    env_file: Annotated[Located | None, Optionally] = None
+    """One JSON object of names and values, mode 0600. A file that does not exist holds none."""
+    exit_on_failure: bool = False
+    """Ends the front with exit code 4 if the bot fails before it ever loaded, `FAILURE_LINGER_S` later, so
+    that a poller can still read why from `/readyz`. Otherwise the front stays, says why, and tries again."""
+
+
+class Listen(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=7860, ge=0, le=65535)
+    socket: Located
+    hold: bool = False
+    """Serve only on the unix socket until `POST /open` arrives there."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(str(self.socket).encode()) > LONGEST_SOCKET_PATH:
+            raise ValueError(
+                f"socket: a unix socket's path has at most {LONGEST_SOCKET_PATH} bytes; choose a shorter folder"
+            )
+        return self
+
+
+class IceServer(Section):
+    urls: str | list[str]
+    username: str | None = None
+    credential: str | None = Field(default=None, repr=False)
+
+
+class Transport(Section):
+    kind: str = "webrtc"
+    ice_servers: list[IceServer] = []
+
+
+def _ports(value: object) -> tuple[int, ...]:
+    if not isinstance(value, str):
+        raise ValueError('write a range like "20000-20015", or "" for any port')
+    if not value.strip():
+        return ()
+    first, _, last = value.partition("-")
+    try:
+        low, high = int(first), int(last or first)
+    except ValueError:
+        raise ValueError(f'{value!r} is no range; write it like "20000-20015"') from None
+    if not 1024 <= low <= high <= 65535:
+        raise ValueError(f"{value!r}: ports go from 1024 to 65535, the lower one first")
+    return tuple(range(low, high + 1))
+
+
+class Media(Section):
+    udp_ports: Annotated[tuple[int, ...], BeforeValidator(_ports)] = ()
+    public_ip: Annotated[IPvAnyAddress | None, Optionally] = None
+    nets: Networks = []
+
+
+class SessionLimits(Section):
+    cpu: float = Field(default=0.5, gt=0)
+    """Cores of one call. Up to 1, the call's process is pinned to one core; above, it is left free."""
+    memory: int = Field(default=1 << 30, ge=16 << 20)
+    """Bytes of private memory of one call's process."""
+    max_duration_s: float = Field(default=1800, gt=0)
+    isolation: Literal["fork", "spawn"] = "fork"
+    offer_timeout_s: float = Field(default=30, gt=0)
+    connect_timeout_s: float = Field(default=30, gt=0)
+    reconnect_s: float = Field(default=5, gt=0)
+    """How long a call may be without its client before it is ended."""
+    grace_s: float = Field(default=5, gt=0)
+    """From the polite end to SIGKILL."""
+
+
+def _warm(value: object) -> Warm:
+    return value if isinstance(value, Warm) else warm(value)
+
+
+class Pool(Section):
+    warm: Annotated[Warm, BeforeValidator(_warm)] = Warm(percent=20)
+    min: int = Field(default=1, ge=0)
+    max: int = Field(default=4, ge=1, le=1000)
+    refill_delay_s: float = Field(default=1, ge=0)
+    """A process born in the first second of a call takes the core from the call's first word."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min: {self.min} is more than max, which is {self.max}")
+        return self
+
+
+class Access(Section):
+    key_file: Located
+    open_on_loopback: bool = False
+    public: bool = False
+    """Lets anybody mint a start token at `POST /token`; rate limit and origins still hold."""
+    origins: list[str] = []
+    starts_per_minute: int = Field(default=10, ge=0)
+    """Per address; 0 is no limit. Holders of the key are not limited."""
+    trusted_proxies: Networks = []
+    """Only from these is X-Forwarded-For believed."""
+
+
+class LogFile(Section):
+    file: Annotated[Located | None, Optionally] = None
+    """None: standard error."""
+    max_bytes: int = Field(default=20 << 20, ge=1024)
+
+
+class Drain(Section):
+    timeout_s: float | None = Field(default=None, gt=0)
+    """None: as long as the longest call, `session.max_duration_s`."""
+
+
+class FrontConfig(Section):
+    bot: Bot
+    listen: Listen
+    transport: Transport = Transport()
+    media: Media = Media()
+    session: SessionLimits = SessionLimits()
+    pool: Pool = Pool()
+    access: Access
+    log: LogFile = LogFile()
+    drain: Drain = Drain()
+    peers: list[Located] = []
+
+    @model_validator(mode="after")
+    def _a_port_for_each_call(self) -> Self:
+        ports = len(self.media.udp_ports)
+        if ports and ports < self.pool.max:
+            raise ValueError(
+                f"media.udp_ports: {ports} ports for {self.pool.max} calls; widen the range or lower pool.max"
+            )
+        return self
+
+    @property
+    def drain_timeout_s(self) -> float:
+        return self.drain.timeout_s or self.session.max_duration_s
+
+
+def load(path: Path) -> FrontConfig:
+    """Raises `ConfigError`, which names file, key and remedy."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}", hint="name the file that the provider wrote: voicedeploy serve FILE"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}", hint="correct the named line") from error
+    try:
+        config = FrontConfig.model_validate(data, context={"folder": path.parent})
+    except ValidationError as error:
+        raise _explained(path, error) from error
+    _look(path, config)
+    return config
+
+
+def _explained(path: Path, error: ValidationError) -> ConfigError:
+    first: Any = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    said = str(first["msg"]).removeprefix("Value error, ")
+    place = ": ".join(part for part in (str(path), key) if part)
+    match first["type"]:
+        case "missing":
+            return ConfigError(f"{place}: is missing", hint=f"add `{key.rpartition('.')[2]}` to the file")
+        case "extra_forbidden":
+            return ConfigError(f"{place}: no such key", hint="remove it, or correct its spelling")
+    return ConfigError(f"{place}: {said}", hint="correct the value and start again")
+
+
+def _look(path: Path, config: FrontConfig) -> None:
+    """Refuses what would fail later and less clearly."""
+    bot = config.bot
+    if not bot.project.is_dir():
+        raise ConfigError(f"{path}: bot.project: {bot.project} is no folder", hint="put the bot's folder there")
+    if not (bot.project / bot.entry).is_file():
+        raise ConfigError(
+            f"{path}: bot.entry: {bot.entry} is not in {bot.project}",
+            hint="name the file that holds `async def bot(runner_args)`",
+        )
+    if not bot.python.is_file():
+        raise ConfigError(
+            f"{path}: bot.python: {bot.python} does not exist", hint="make the bot's environment: uv sync"
+        )
+    if bot.env_file:
+        read_secrets(bot.env_file)
+
+
+def read_secrets(file: Path) -> dict[str, str]:
+    """Raises `ConfigError`, which never shows a value."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {type(error).__name__}", hint="make it readable for the front") from error
+    if mode & 0o077:
+        raise ConfigError(f"{file}: the bot's secrets can be read by others", hint=f"chmod 600 {file}")
+    try:
+        return TypeAdapter(dict[str, str]).validate_json(text or "{}", strict=True)
+    except ValidationError:
+        # From None: the cause would show the file's content.
+        raise ConfigError(
+            f"{file}: not one JSON object of names and strings", hint="write the secrets again: voicedeploy secrets set"
+        ) from None
+
+
+def read_key(path: Path, config: FrontConfig) -> str:
+    """The API key, stripped. Raises `ConfigError` if it is missing, short, or readable by others."""
+    file = config.access.key_file
+    try:
+        key = file.read_text(encoding="ascii").strip()
+        mode = file.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: access.key_file: {file}: {error}",
+            hint="write 32 random characters into it: openssl rand -hex 32",
+        ) from error
+    if mode & 0o077:
+        raise ConfigError(f"{path}: access.key_file: {file} can be read by others", hint=f"chmod 600 {file}")
+    if len(key) < 32:
+        raise ConfigError(
+            f"{path}: access.key_file: {file} holds {len(key)} characters, which can be guessed",
+            hint="write at least 32 random characters: openssl rand -hex 32",
+        )
+    return key
