@@ -2,8 +2,8 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
-import click
 import typer.main
 
 from voicedeploy import targets
@@ -16,12 +16,12 @@ def command_line() -> str:
     """Every command's help, as it prints at 100 columns."""
     parts = ["# Command line\n\n<!-- Made by scripts/docs from --help; do not edit. -->\n"]
 
-    def walk(command: click.Command, path: str, parent: click.Context | None) -> None:
-        context = click.Context(
+    def walk(command: Any, path: str, parent: typer.Context | None) -> None:
+        context = typer.Context(
             command, info_name=path.split()[-1], parent=parent, max_content_width=100, terminal_width=100
         )
         parts.append(f"\n## {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n")
-        if isinstance(command, click.Group):
+        if hasattr(command, "list_commands"):
             for name in command.list_commands(context):
                 walk(command.commands[name], f"{path} {name}", context)
 

@@ -3,7 +3,6 @@
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from voicedeploy.cli import call, check, down, init, logs, render, secrets, serve, show, status, targets, up
@@ -62,14 +61,22 @@ def main(argv: list[str] | None = None) -> int:
     except VoiceDeployError as error:
         show.error(error, json=json)
         return error.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "voicedeploy"
-        show.error(UsageError(error.format_message(), hint=f"`{command} --help`"), json=json)
-        return UsageError.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except typer.TyperException as error:
+        return _usage(error, json=json)
+    except (KeyboardInterrupt, typer.Abort):
         show.interrupted(json=json)
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     return code if isinstance(code, int) else 0
+
+
+def _usage(error: typer.TyperException, *, json: bool) -> int:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        show.note(context.get_help())
+    else:
+        path = context.command_path if context else "voicedeploy"
+        show.error(UsageError(error.format_message(), hint=f"`{path} --help`"), json=json)
+    return UsageError.exit_code

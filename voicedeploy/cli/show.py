@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-import click
+import typer
 
 from voicedeploy.errors import StepFailed, VoiceDeployError
 
@@ -73,7 +73,7 @@ def paint(text: str, style: str, stream: TextIO) -> str:
     """`text` in a colour where a person watches; the words alone must say everything."""
     if os.environ.get("NO_COLOR") or not stream.isatty():
         return text
-    return click.style(text, **_STYLES[style])
+    return typer.style(text, **_STYLES[style])
 
 
 def _indented(text: str, width: int) -> str:

@@ -46,7 +46,7 @@ def up(
             return
         if plan.asks and not yes:
             confirm(plan)
-        proof = Proof(spec.bot.name)
+        proof = Proof()
         engine.carry_out(plan, provider.target(), proof, progress.Ticker(quiet=json))
     have = provider.find(spec.bot.name)
     url = provider.door(have).url if have else ""

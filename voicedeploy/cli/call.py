@@ -1,0 +1,147 @@
+"""`voicedeploy call`."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voicedeploy.cli import options, show
+
+if TYPE_CHECKING:
+    from voicedeploy.call import Callee, Progress, Report, Run
+
+
+def call(
+    url: Annotated[str | None, typer.Argument(help="Whom to call; otherwise the project's deployment.")] = None,
+    file: options.File = options.SPEC,
+    where: options.Where = None,
+    host: options.Host = None,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=1000, help="Calls one after another.")] = 1,
+    sessions: Annotated[int, typer.Option("--sessions", min=1, max=200, help="Calls at once.")] = 1,
+    wav: Annotated[
+        list[Path] | None, typer.Option("--wav", help="Say this instead; once for each turn.", metavar="FILE")
+    ] = None,
+    turns: Annotated[int, typer.Option("--turns", min=0, max=4, help="How many of the shipped sentences to say.")] = 2,
+    relay_only: Annotated[bool, typer.Option("--relay-only", help="Only through the TURN server.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page with pictures.", metavar="FILE.html")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Make real calls and measure: first word, voice to voice, audio health. Fails if the bot is not heard."""
+    from voicedeploy.errors import NotHeard, UsageError
+
+    try:
+        from voicedeploy.call import CallOptions, Script, call_many
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the caller needs {error.name}, which is not installed", hint="pip install 'voicedeploy[call]'"
+        ) from error
+    script = Script.from_files(wav) if wav else Script.demo(turns)
+    if report is not None and not report.resolve().parent.is_dir():
+        raise UsageError(f"{report.parent}: there is no such folder")
+    callee = _callee(url, file, where, host)
+    watch = _Watch(runs * sessions, quiet=json)
+    made = asyncio.run(
+        call_many(callee, script, CallOptions(relay_only=relay_only), runs=runs, sessions=sessions, progress=watch)
+    )
+    watch.close()
+    if report is not None:
+        made.write_html(report)
+    if json:
+        show.data(made.to_json())
+    else:
+        _print(made, report)
+    failed = next((run.error for run in made.runs if run.error), None)
+    if not made.ok:
+        if json:
+            raise typer.Exit(NotHeard.exit_code)
+        raise NotHeard(
+            failed.message if failed else "the bot is not heard",
+            hint=failed.hint if failed else "`voicedeploy logs` shows what the bot did",
+        )
+
+
+def _callee(url: str | None, file: Path, where: str | None, host: str | None) -> "Callee":
+    from voicedeploy.call import Callee
+    from voicedeploy.errors import NotReady
+
+    if url is not None:
+        return Callee.parse(url)
+    spec = options.project(file)
+    provider = options.provider(spec, where, host)
+    have = provider.find(spec.bot.name)
+    if have is None:
+        raise NotReady(
+            f"{spec.bot.name} is not on {provider.name}", hint="`voicedeploy up`, or name an address to call"
+        )
+    door = provider.door(have)
+    return Callee.parse(door.url, key=door.key, socket=door.socket)
+
+
+class _Watch:
+    """One line that changes on a terminal; nothing elsewhere."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self._live = sys.stderr.isatty() and not quiet
+        self._total = total
+        self._failed = 0
+
+    def __call__(self, progress: "Progress") -> None:
+        if progress.run is not None and not progress.run.ok:
+            self._failed += 1
+        if not self._live:
+            return
+        width = 24
+        filled = width * progress.done // max(1, self._total)
+        failed = f", {self._failed} failed" if self._failed else ""
+        bar = "█" * filled + "░" * (width - filled)
+        sys.stderr.write(f"\r\x1b[K{bar} {progress.done}/{self._total}{failed}  {progress.text}")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        if self._live:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _print(made: "Report", report: Path | None) -> None:
+    if len(made.runs) == 1:
+        _one(made.runs[0])
+    else:
+        _many(made)
+    for verdict in made.verdict:
+        mark = {True: "✓", False: "✗", None: "·"}[verdict.holds]
+        show.line(f"{mark} {verdict.text}")
+    if report is not None:
+        show.line(f"report: {report}")
+
+
+def _one(run: "Run") -> None:
+    phases = run.phases.to_json()
+    if run.first_word_ms is not None:
+        parts = " + ".join(f"{name.replace('_', ' ')} {ms:.0f}" for name, ms in phases.items() if ms is not None)
+        show.line(f"first word      {run.first_word_ms / 1000:.2f} s   ({parts} ms)")
+    if run.greeting:
+        show.line(f"bot             “{run.greeting}”")
+    for turn in run.turns:
+        took = f"{turn.voice_to_voice_ms / 1000:.2f} s" if turn.voice_to_voice_ms is not None else "no answer"
+        show.line(f"voice to voice  {took}   “{turn.heard or turn.asked}” → “{turn.said or '…'}”")
+    audio = run.audio
+    gap = f"jitter {audio.jitter_ms:.1f} ms, largest gap {audio.max_gap_ms or 0:.0f} ms"
+    show.line(f"audio           {audio.packets} packets, {audio.lost} lost, {gap}")
+    if run.candidate_pair is not None:
+        show.line(f"path            {run.candidate_pair.local} → {run.candidate_pair.remote}")
+    show.line()
+
+
+def _many(made: "Report") -> None:
+    summary = made.summary.to_json()
+    show.line(f"{made.summary.ok} of {len(made.runs)} calls heard")
+    for name, label in (("first_word_ms", "first word"), ("voice_to_voice_ms", "voice to voice")):
+        spread = summary[name]
+        if spread["p50"] is not None:
+            show.line(f"{label:<15} p50 {spread['p50'] / 1000:.2f} s   p95 {spread['p95'] / 1000:.2f} s")
+    show.line()
