@@ -9,14 +9,18 @@ from voicedeploy.errors import UsageError
 
 @dataclass(frozen=True)
 class Callee:
-    """`url` without fragment and without trailing slash. `key` or `invite` buys a start token for each call."""
+    """`url` without fragment and without trailing slash. `key` or `invite` buys a start token for each call.
+
+    `socket` is the path of a front's private unix socket: HTTP goes over it, and no token is needed there.
+    """
 
     url: str
     key: str = field(default="", repr=False)
     invite: str = field(default="", repr=False)
+    socket: str = ""
 
     @classmethod
-    def parse(cls, url: str, *, key: str = "") -> "Callee":
+    def parse(cls, url: str, *, key: str = "", socket: str = "") -> "Callee":
         """Reads an address as people paste it: `https://host/#invite=TOKEN`, `http://localhost:7860/`.
 
         Raises UsageError for anything that is not http or https.
@@ -28,7 +32,7 @@ class Callee:
                 hint="it begins with https:// (or http:// on this machine), e.g. http://localhost:7860/",
             )
         invite = parse_qs(parts.fragment).get("invite", [""])[0]
-        return cls(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), key, invite)
+        return cls(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), key, invite, socket)
 
     @property
     def host(self) -> str:

@@ -29,7 +29,7 @@ TRUSTED_S = 3.0
 """A bot that says it is speaking, but is silent, is believed for so long."""
 LEVEL_FRAMES = 3
 
-Progress = Callable[[str], None]
+Tell = Callable[[str], None]
 """Told in a few words how far the call is."""
 
 
@@ -38,7 +38,7 @@ async def call(
     script: Script,
     options: CallOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
 ) -> Run:
     """Calls once and never raises for what the target does: the run says which layer failed.
 
@@ -58,7 +58,7 @@ class _Spoken:
 
 
 class _Call:
-    def __init__(self, target: Callee, script: Script, options: CallOptions, progress: Progress) -> None:
+    def __init__(self, target: Callee, script: Script, options: CallOptions, progress: Tell) -> None:
         self._target = target
         self._script = script
         self._options = options
@@ -322,3 +322,12 @@ def _levels(media: Media, start: float) -> list[tuple[float, float]]:
         for a, b in pairwise(edges)
         if b > a
     ]
+
+
+async def warm_up() -> None:
+    """Everything that the first call of a process would pay for: codecs, certificates, a peer connection."""
+    media = Media(Ear(), Microphone(), (), relay_only=False, loopback=True)
+    try:
+        await media.offer()
+    finally:
+        await media.close()

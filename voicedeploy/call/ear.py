@@ -8,10 +8,11 @@ aiortc's jitter buffer and decoder thread: a listener needs them, a measurement 
 import struct
 import sys
 import time
-from collections.abc import Callable
+from socket import SOCK_DGRAM
 from typing import Any
 
 from aioice import Connection
+from aioice.ice import StunProtocol
 from aiortc import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 
@@ -23,6 +24,8 @@ if sys.platform == "linux":
 
 SIOCGSTAMPNS = 0x80108907
 """linux/sockios.h, SIOCGSTAMPNS_NEW: when the datagram last read from a socket came in, as two 64-bit numbers."""
+OLDEST_S = 5.0
+"""A stamp older than this is none: the wall clock was set."""
 UNREAD = 1024
 """Stamps kept for packets that are not yet decrypted; more means that they never will be."""
 
@@ -37,44 +40,40 @@ class Ear:
         self.last_audible: float | None = None
         self._decoder = OpusDecoder()
         self._arrivals: dict[bytes, float] = {}
-        self._newest = 0.0
-        self._fileno: Callable[[], int] = lambda: -1
 
     @property
     def first_audible(self) -> float | None:
         return self.onsets[0] if self.onsets else None
 
     def attach(self, connection: Connection, receiver: RTCRtpReceiver) -> None:
-        """Listens to a connection that has gathered its candidates. Neither library has a public place for this."""
-        pass_on = connection.data_received
+        """Listens to a connection that has gathered its candidates. Neither library has a public place for this.
 
-        def datagram(data: bytes, component: int) -> None:
+        Every socket is watched: a bot may send on another pair than the one that the caller nominated.
+        """
+        for protocol in connection._protocols:
+            self._watch(protocol)
+        setattr(receiver, "_handle_rtp_packet", self._packet)  # noqa: B010 - a method, replaced on this one object
+
+    def _watch(self, protocol: StunProtocol) -> None:
+        pass_on = protocol.datagram_received
+        sock = protocol.transport.get_extra_info("socket")
+        fileno = sock.fileno() if sock is not None and sock.type == SOCK_DGRAM else -1
+
+        def datagram(data: bytes, addr: tuple[Any, ...]) -> None:
             if len(data) >= 12 and data[0] >> 6 == 2 and not 64 <= data[1] & 0x7F < 96:
                 if len(self._arrivals) > UNREAD:
                     self._arrivals.clear()
-                self._arrivals[data[2:12]] = self._arrival()
-            pass_on(data, component)
+                self._arrivals[data[2:12]] = self._arrival(fileno)
+            pass_on(data, addr)
 
-        def fileno() -> int:
-            pair = connection._nominated.get(1)
-            sock = pair.protocol.transport.get_extra_info("socket") if pair else None
-            return sock.fileno() if sock is not None else -1
+        setattr(protocol, "datagram_received", datagram)  # noqa: B010
 
-        self._fileno = fileno
-        setattr(connection, "data_received", datagram)  # noqa: B010 - a method, replaced on this one object
-        setattr(receiver, "_handle_rtp_packet", self._packet)  # noqa: B010
-
-    def _arrival(self) -> float:
-        """Monotonic seconds of the datagram that was just read."""
-        now = time.monotonic()
-        age = time.time() - stamp if (stamp := _kernel_stamp(self._fileno())) else 0.0
-        arrival = now - age
-        # A stamp that is not news belongs to another socket's datagram.
-        if not (0 <= age < 5 and arrival > self._newest):
-            arrival = max(now, self._newest)
-        self._newest = arrival
-        self.reading.append(now - arrival)
-        return arrival
+    def _arrival(self, fileno: int) -> float:
+        """Monotonic seconds of the datagram that was just read from this socket."""
+        age = time.time() - stamp if (stamp := _kernel_stamp(fileno)) else 0.0
+        age = age if 0 <= age < OLDEST_S else 0.0
+        self.reading.append(age)
+        return time.monotonic() - age
 
     async def _packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         header = struct.pack("!HLL", packet.sequence_number, packet.timestamp, packet.ssrc)

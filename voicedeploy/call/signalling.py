@@ -43,7 +43,8 @@ class Signalling:
         self.connect_s: float | None = None
         self._connect_began = 0.0
         # Proxies of the environment are for the way out, never for this machine.
-        self._http = httpx.AsyncClient(timeout=timeout_s, trust_env=not callee.on_loopback)
+        private = httpx.AsyncHTTPTransport(uds=callee.socket) if callee.socket else None
+        self._http = httpx.AsyncClient(transport=private, timeout=timeout_s, trust_env=not callee.on_loopback)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -10,13 +10,13 @@ import os
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     EndFrame,
     Frame,
     InputAudioRawFrame,
     OutputAudioRawFrame,
-    StartFrame,
     TranscriptionFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
@@ -54,7 +54,7 @@ class Talker(FrameProcessor):
             return
         await self.push_frame(frame, direction)
 
-    async def _hear(self, samples: np.ndarray) -> None:
+    async def _hear(self, samples: NDArray[np.int16]) -> None:
         now = time.monotonic()
         if int(np.abs(samples.astype(int)).max(initial=0)) > LOUD:
             self._last_loud = now
@@ -89,22 +89,17 @@ async def bot(runner_args: RunnerArguments) -> None:
     runner = WorkerRunner(handle_sigint=runner_args.handle_sigint)
     await runner.add_workers(worker)
 
-    if GREETS == "connect":
+    async def greet(*_: object) -> None:
+        await talker.say("hello I am a talker", 0.8)
 
-        @transport.event_handler("on_client_connected")
-        async def _connected(_transport: object, _client: object) -> None:
-            await talker.say("hello I am a talker", 0.8)
-
-    if GREETS == "ready":
-
-        @worker.rtvi.event_handler("on_client_ready")
-        async def _ready(_rtvi: object) -> None:
-            await talker.say("hello I am a talker", 0.8)
-
-    @transport.event_handler("on_client_disconnected")
-    async def _gone(_transport: object, _client: object) -> None:
+    async def gone(*_: object) -> None:
         await runner.cancel()
 
+    if GREETS == "connect":
+        transport.add_event_handler("on_client_connected", greet)
+    if GREETS == "ready":
+        worker.rtvi.add_event_handler("on_client_ready", greet)
+    transport.add_event_handler("on_client_disconnected", gone)
     await runner.run()
 
 
