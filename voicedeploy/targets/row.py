@@ -142,7 +142,7 @@ def find(name: str) -> Target:
     wanted = name.strip().lower()
     if wanted in names:
         return names[wanted]
-    near = difflib.get_close_matches(wanted, names, n=3)
+    near = list(dict.fromkeys(names[word].name for word in difflib.get_close_matches(wanted, names, n=3)))
     hint = f"did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else "`voicedeploy targets` lists them all"
     raise UsageError(f"there is no target {name!r} in the table", hint=hint)
 
