@@ -41,7 +41,7 @@ class Tone(MediaStreamTrack):
 class Peer:
     def __init__(self) -> None:
         self.heard = asyncio.Event()
-        self.frames = 0
+        self.frames = asyncio.Semaphore(0)
         self.pc_id: str | None = None
         self.answer: Message = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,7 +65,7 @@ class Peer:
             except MediaStreamError:
                 return
             assert isinstance(frame, av.AudioFrame)
-            self.frames += 1
+            self.frames.release()
             if np.abs(frame.to_ndarray().astype(int)).max() > LOUD:
                 self.heard.set()
 
@@ -82,6 +82,13 @@ class Peer:
 
     async def hear(self) -> None:
         await asyncio.wait_for(self.heard.wait(), PATIENCE_S)
+
+    async def more(self, frames: int) -> None:
+        """Waits for that many frames from now on."""
+        self.frames = asyncio.Semaphore(0)
+        async with asyncio.timeout(PATIENCE_S):
+            for _ in range(frames):
+                await self.frames.acquire()
 
     async def call(self, line: Line, **values: Any) -> Message:
         reply = await self.offer(line, **values)

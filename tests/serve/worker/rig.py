@@ -177,11 +177,15 @@ async def worker(
         await started.stop()
 
 
+def proc(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text().strip()
+
+
 async def gone(pid: int) -> None:
     """Waits until no such process is there; a zombie counts as gone."""
     for _ in range(PATIENCE_S * 50):
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            state = proc(pid, "stat").rsplit(")", 1)[1].split()[0]
         except (FileNotFoundError, ProcessLookupError):
             return
         if state == "Z":

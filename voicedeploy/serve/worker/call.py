@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Coroutine
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from . import process
 from .config import Session
-from .failure import describe, main_thread_frame, stuck
+from .failure import describe, main_thread, stuck, waiting
 from .latency import pipelines
 from .load import Bot
 from .log import log
@@ -197,7 +198,7 @@ class Call:
             bot.cancel()
             await asyncio.wait([bot], timeout=CANCEL_S)
             if not bot.done():
-                self._watch.force("the bot did not end when it was cancelled")
+                self._watch.force("the bot did not end when it was cancelled", waiting(bot))
         self._over.set()
 
     async def _hang_up(self) -> None:
@@ -234,8 +235,8 @@ class Watch(threading.Thread):
         at = time.monotonic() + seconds
         self._deadline = min(at, self._deadline or at)
 
-    def force(self, error: str) -> NoReturn:
-        where = stuck(main_thread_frame(), self._project)
+    def force(self, error: str, frames: list[FrameType]) -> NoReturn:
+        where = stuck(frames, self._project)
         log(f"{error}\n{where['traceback']}")
         self._channel.send({"event": "bot", "state": "failed", "error": error, **where})
         leave(EXIT_FORCED)
@@ -257,7 +258,7 @@ class Watch(threading.Thread):
                     self.deadline(END_S)
                 self._loop.call_soon_threadsafe(self._handle, message)
             if self._deadline is not None and time.monotonic() >= self._deadline:
-                self.force("the bot did not let the process end")
+                self.force("the bot did not let the process end", main_thread())
             if self._beats != seen:
                 seen, standing = self._beats, 0
             elif not messages and time.monotonic() - before > 0.9:
@@ -267,10 +268,10 @@ class Watch(threading.Thread):
 
     def _complain(self, standing: int) -> None:
         if standing == STALLED_WARN_S:
-            where = stuck(main_thread_frame(), self._project)
+            where = stuck(main_thread(), self._project)
             log(f"the bot has blocked its event loop for {standing} s\n{where['traceback']}")
         if standing >= STALLED_S:
-            self.force(f"the bot has blocked its event loop for {standing} s")
+            self.force(f"the bot has blocked its event loop for {standing} s", main_thread())
 
     def _beat(self) -> None:
         self._beats += 1

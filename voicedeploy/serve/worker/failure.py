@@ -1,6 +1,8 @@
 """An exception of the bot, told so that its author finds the line."""
 
+import asyncio
 import sys
+import threading
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -26,21 +28,31 @@ def describe(error: BaseException, project: Path) -> dict[str, Any]:
     }
 
 
-def stuck(frame: FrameType | None, project: Path) -> dict[str, Any]:
-    """`where` and `traceback` of what a thread is doing right now."""
-    summary = traceback.extract_stack(frame) if frame else []
-    own = ""
-    while frame and not own:
-        own = f"{_short(frame, project)}:{frame.f_lineno}" if _is_own(frame, project) else ""
+def stuck(frames: list[FrameType], project: Path) -> dict[str, Any]:
+    """`where` and `traceback` of something that does not end; `frames` from the outermost to the innermost."""
+    own = [f"{_short(frame, project)}:{frame.f_lineno}" for frame in frames if _is_own(frame, project)]
+    summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)
+    lines = "".join(summary.format()).rstrip().splitlines()
+    return {"where": own[-1] if own else "", "traceback": "\n".join(lines[-_TAIL_LINES:])}
+
+
+def main_thread() -> list[FrameType]:
+    """What the main thread is doing right now."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    frames = []
+    while frame:
+        frames.append(frame)
         frame = frame.f_back
-    lines = "".join(traceback.format_list(list(summary))).rstrip().splitlines()
-    return {"where": own, "traceback": "\n".join(lines[-_TAIL_LINES:])}
+    return frames[::-1]
 
 
-def main_thread_frame() -> FrameType | None:
-    import threading
-
-    return sys._current_frames().get(threading.main_thread().ident or 0)
+def waiting(task: asyncio.Task[Any]) -> list[FrameType]:
+    """What a task waits in, coroutine by coroutine."""
+    frames, coroutine = [], task.get_coro()
+    while frame := getattr(coroutine, "cr_frame", None):
+        frames.append(frame)
+        coroutine = coroutine.cr_await  # type: ignore[union-attr]
+    return frames
 
 
 def _walk(tb: TracebackType | None) -> list[tuple[FrameType, int]]:

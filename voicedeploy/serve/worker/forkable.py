@@ -16,8 +16,10 @@ def obstacle() -> str:
         return "macOS's own libraries do not survive a fork"
     names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     unseen = len(sys._current_frames()) - 1 - len(names)
-    if names or unseen > 0:
-        return "importing the bot started threads: " + ", ".join(names or ["without a name"])
+    if unseen > 0:
+        names.append(f"{unseen} without a name")
+    if names:
+        return "importing the bot started threads: " + ", ".join(names)
     foreign = sorted(_named_threads())
     if foreign:
         return "importing the bot started native threads: " + ", ".join(foreign)

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .log import log
+
 Bot = Callable[[Any], Awaitable[None]]
 
 
@@ -46,24 +48,25 @@ class Environment:
     def __init__(self, given: Mapping[str, str]) -> None:
         self.given = dict(given)
 
-    def restore(self) -> None:
-        os.environ.update(self.given)
-
     def guard(self) -> None:
         try:
             from dotenv.main import DotEnv
         except ImportError:
             return
-        apply = DotEnv.set_as_environment_variables
+        apply = getattr(DotEnv, "set_as_environment_variables", None)
+        if apply is None:
+            log("a .env file may replace the environment: this python-dotenv has changed")
+            return
 
         def set_as_environment_variables(file: DotEnv) -> bool:
-            applied = apply(file)
-            self.restore()
+            applied: bool = apply(file)
+            os.environ.update(self.given)
             return applied
 
         DotEnv.set_as_environment_variables = set_as_environment_variables  # type: ignore[assignment, method-assign]
 
     def after_import(self) -> None:
-        self.restore()
-        if "ENV" not in self.given and "pipecat.runner.run" in sys.modules:
+        if "pipecat.runner.run" in sys.modules:
             os.environ.pop("ENV", None)
+            if "ENV" in self.given:
+                os.environ["ENV"] = self.given["ENV"]

@@ -30,8 +30,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    _one_thread()
+    _observe()
     environment = Environment(os.environ)
-    _prepare_environment()
     set_name("vd-zygote" if config.role == "zygote" else "vd-call")
     bot = _load(config, channel, environment)
     if config.role == "zygote":
@@ -40,12 +41,16 @@ def main() -> None:
         call.live(channel, bot, config.project, forked=False)
 
 
-def _prepare_environment() -> None:
+def _one_thread() -> None:
     # A call has one core; pools of numeric threads only contend for it, and a fork leaves them behind.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+def _observe() -> None:
     ours = str(Path(__file__).with_name("setup_file.py"))
-    os.environ[SETUP_FILES] = os.pathsep.join(filter(None, (ours, os.environ.get(SETUP_FILES))))
+    files = os.environ.get(SETUP_FILES, "").split(os.pathsep)
+    os.environ[SETUP_FILES] = os.pathsep.join([ours, *(file for file in files if file not in ("", ours))])
 
 
 def _load(config: Config, channel: Channel, environment: Environment) -> Bot:
@@ -58,6 +63,7 @@ def _load(config: Config, channel: Channel, environment: Environment) -> Bot:
         channel.send({"event": "failed", **describe(error, config.project)})
         raise SystemExit(1) from None
     environment.after_import()
+    _observe()
     imported = time.monotonic()
     try:
         transports.prepare(config.transport)

@@ -34,7 +34,7 @@ def tone(seconds: float) -> bytes:
 async def bot(runner_args: RunnerArguments) -> None:
     do = (runner_args.body or {}).get("do", "")
     logger.info(f"session {runner_args.session_id} do={do!r} greeting={AT_IMPORT} ENV={os.environ.get('ENV')}")
-    print("printed by the bot", flush=False)
+    print("printed by the bot", flush=False)  # noqa: T201
     if do == "crash":
         raise RuntimeError("the bot gave up")
     if do == "block":
@@ -56,7 +56,7 @@ async def bot(runner_args: RunnerArguments) -> None:
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
 
-    @transport.event_handler("on_client_connected")
+    @transport.event_handler("on_client_connected")  # type: ignore[untyped-decorator]
     async def connected(transport: BaseTransport, client: object) -> None:
         await worker.queue_frames([TTSAudioRawFrame(audio=tone(0.4), sample_rate=RATE, num_channels=1)])
         if do == "hog":
@@ -70,7 +70,7 @@ async def bot(runner_args: RunnerArguments) -> None:
 
     if do != "careless":
 
-        @transport.event_handler("on_client_disconnected")
+        @transport.event_handler("on_client_disconnected")  # type: ignore[untyped-decorator]
         async def disconnected(transport: BaseTransport, client: object) -> None:
             logger.info("the client has left")
             await runner.cancel()

@@ -76,10 +76,13 @@ class WebRTC:
             if pc_id not in self._ids or self._ended:
                 raise Rejected("unknown-pc", "this session has another peer connection; a new call needs a new session")
             connection, args = self._connection, None
+            spoken = [sender.track for sender in connection.pc.getSenders()]
             try:
                 await connection.renegotiate(offer["sdp"], offer["type"], bool(offer.get("restart_pc")))
             except Exception as error:
                 raise _rejected(error) from error
+            if connection.pc is not self._watched:
+                _release(spoken)
         answer: dict[str, Any] = connection.get_answer()  # type: ignore[no-untyped-call]
         self._ids.add(answer["pc_id"])
         self._watch(connection)
@@ -177,6 +180,18 @@ class WebRTC:
         if not self._ended:
             self._ended = True
             self._host.gone()
+
+
+def _release(tracks: list[Any]) -> None:
+    """Lets a bot go on that was speaking when its peer connection was replaced.
+
+    Pipecat's output waits until the track has been asked for what it was given; the old one never is again,
+    and the bot would stay silent in the new connection.
+    """
+    for track in tracks:
+        for _, sent in getattr(track, "_chunk_queue", ()):
+            if sent and not sent.done():
+                sent.set_result(True)
 
 
 def _rejected(error: Exception) -> Rejected:
