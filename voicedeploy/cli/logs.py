@@ -42,8 +42,9 @@ def _readable(text: str) -> str:
     session = str(said.pop("session", None) or "-")[:8]
     event = str(said.pop("event", ""))
     level = str(said.pop("level", ""))
-    message = str(said.pop("message", ""))
-    said.pop("release", None)
+    for name in ("release", "process"):
+        said.pop(name, None)
+    message = str(said.pop("text", "") or said.pop("message", ""))
     rest = " ".join(f"{key}={value}" for key, value in said.items() if value not in (None, "", [], {}))
     body = "  ".join(part for part in (event if event != "output" else "", message, rest) if part)
     colour = {"error": "red", "warning": "yellow"}.get(level)
