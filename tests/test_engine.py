@@ -6,7 +6,7 @@ import pytest
 
 from voicedeploy import engine
 from voicedeploy.errors import NotHeard, NotReady, StepFailed
-from voicedeploy.network import Verdict
+from voicedeploy.network import NoUdp, Offer, Transport, Verdict
 from voicedeploy.plan import Action, Command, Door, Plan, Prove, Question, Remove, Start, Step, Stop
 from voicedeploy.provider import Finding
 
@@ -129,13 +129,15 @@ def test_without_proof_and_at_once() -> None:
 
 def checkup(word: str = "direct", *findings: Finding) -> engine.Checkup:
     verdict = Verdict(word, "udp-in", "UDP does not get in.")  # type: ignore[arg-type]
-    return engine.Checkup("test", "webrtc", verdict, findings)
+    offer = Offer(NoUdp("it is a test"))
+    return engine.Checkup("cloudrun", Transport.WEBRTC, False, offer, verdict, findings)
 
 
 def test_a_target_that_cannot_carry_the_packets_is_refused() -> None:
     with pytest.raises(NotReady) as caught:
         engine.refuse(checkup("no"))
     assert "UDP does not get in" in caught.value.message
+    assert "`twilio`" in caught.value.hint
 
 
 def test_warnings_do_not_refuse_and_errors_do_with_their_fix() -> None:

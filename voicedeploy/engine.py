@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicedeploy.errors import NotReady, VoiceDeployError
-from voicedeploy.network import Verdict, need, verdict
+from voicedeploy import targets
+from voicedeploy.errors import NotReady, UsageError, VoiceDeployError
+from voicedeploy.network import Offer, Transport, Verdict, need, verdict
 from voicedeploy.plan import Action, Door, Plan, Prove, Step, Target
 from voicedeploy.provider import Finding, Provider
 from voicedeploy.spec import Spec
@@ -32,7 +33,10 @@ class Watch(Protocol):
 @dataclass(frozen=True)
 class Checkup:
     provider: str
-    transport: str
+    transport: Transport
+    relay: bool
+    """A TURN server is configured."""
+    offer: Offer
     verdict: Verdict
     findings: tuple[Finding, ...]
 
@@ -45,22 +49,32 @@ def check(provider: Provider, spec: Spec) -> Checkup:
     """Everything that stands in the way. Changes nothing."""
     kind = spec.transport.kind
     relay = bool(spec.transport.turn)
-    packets = verdict(need(kind, relay=relay), provider.offer(spec))
-    return Checkup(provider.name, kind.value, packets, tuple(provider.check(spec)))
+    offer = provider.offer(spec)
+    packets = verdict(need(kind, relay), offer)
+    return Checkup(provider.name, kind, relay, offer, packets, tuple(provider.check(spec)))
 
 
 def refuse(checkup: Checkup) -> None:
     """`NotReady` if anything in the checkup forbids to go on."""
     if checkup.verdict.word == "no":
         raise NotReady(
-            f"the target cannot carry `{checkup.transport}`: {checkup.verdict.reason}",
-            hint=f"`voicedeploy targets {checkup.provider}` says which transports it carries",
+            f"the target cannot carry `{checkup.transport}`\n{checkup.verdict.reason}", hint=_instead(checkup)
         )
     if checkup.obstacles:
         first = checkup.obstacles[0]
         others = len(checkup.obstacles) - 1
         more = f" (and {others} more: `voicedeploy check`)" if others else ""
         raise NotReady(f"{first.subject}: {first.message}{more}", hint=first.fix)
+
+
+def _instead(checkup: Checkup) -> str:
+    """What works, and the evidence; a third party's provider has no row in the table."""
+    try:
+        row = targets.find(checkup.provider)
+    except UsageError:
+        return "choose another transport, another target, or set `transport.turn`"
+    refusal = targets.refusal(row, checkup.transport, checkup.relay, checkup.offer)
+    return "\n".join(refusal.instead) if refusal else ""
 
 
 def carry_out(plan: Plan, target: Target, prove: Prover, watch: Watch) -> None:

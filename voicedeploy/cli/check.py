@@ -1,9 +1,12 @@
 """`voicedeploy check`."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voicedeploy.cli import options, show
+
+if TYPE_CHECKING:
+    from voicedeploy.engine import Checkup
 
 
 def check(
@@ -24,29 +27,28 @@ def check(
     else:
         show.line(f"{checkup.provider} · {spec.bot.name} · {checkup.transport}")
         show.line()
-        words = "no" if checkup.verdict.word == "no" else checkup.verdict.word
-        print_row("packets", words, checkup.verdict.reason, "")
+        _row("packets", checkup.verdict.word, checkup.verdict.reason, "")
         if checkup.verdict.warning:
-            print_row("", "warning", checkup.verdict.warning, "")
+            _row("", "warning", checkup.verdict.warning, "")
         for finding in checkup.findings:
             code = "" if finding.severity == "ok" else f"{finding.code}  "
-            print_row(finding.subject, finding.severity, f"{code}{finding.message}", finding.fix)
+            _row(finding.subject, finding.severity, f"{code}{finding.message}", finding.fix)
     engine.refuse(checkup)
 
 
 _COLOURS = {"error": "red", "no": "red", "warning": "yellow"}
 
 
-def print_row(subject: str, word: str, message: str, fix: str) -> None:
+def _row(subject: str, word: str, message: str, fix: str) -> None:
     show.line(f"{subject:<10} {show.paint(f'{word:<8}', _COLOURS.get(word, 'green'), sys.stdout)} {message}")
     if fix:
         show.line(f"  {'fix':<17} {fix}")
 
 
-def as_json(checkup: Any) -> dict[str, Any]:
+def as_json(checkup: "Checkup") -> dict[str, Any]:
     return {
         "provider": checkup.provider,
-        "transport": checkup.transport,
+        "transport": checkup.transport.value,
         "verdict": checkup.verdict.word,
         "reason": checkup.verdict.reason,
         "findings": [
