@@ -44,7 +44,12 @@ async def call(
 
     `ok` means: connected, and at least one turn was answered (or, with an empty script, a greeting was heard).
     """
-    options = options or CallOptions()
+    await warm_up()
+    return await place(target, script, options or CallOptions(), progress)
+
+
+async def place(target: Callee, script: Script, options: CallOptions, progress: Tell | None) -> Run:
+    """A call from a process that is warm."""
     return await _Call(target, script, options, progress or (lambda _: None)).run()
 
 
@@ -213,7 +218,7 @@ class _Call:
         end = self._hung_up or time.monotonic()
         media = self._media
         moments = media.moments if media else None
-        first = self._first_word(media)
+        first = self._first_word(media, start)
         phases = Phases(
             start=_ms(start, self._started_at) if self._start_sent is not None else None,
             offer=_ms(self._started_at, self._answered_at),
@@ -228,7 +233,7 @@ class _Call:
             session_id=self._started.session_id if self._started else None,
             error=failure,
             phases=phases,
-            first_word_ms=phases.total,
+            first_word_ms=first[3] if first else None,
             greeted=greeted,
             left_out_ms=first[2] if first else 0.0,
             greeting=self._transcript.said_between(0.0, self._spoken[0].began if self._spoken else end),
@@ -246,15 +251,15 @@ class _Call:
             levels=tuple(_levels(media, start)) if media else (),
         )
 
-    def _first_word(self, media: Media | None) -> tuple[float, bool, float] | None:
-        """(milliseconds of the phase, whether the bot spoke unasked, milliseconds left out)."""
+    def _first_word(self, media: Media | None, start: float) -> tuple[float, bool, float, float] | None:
+        """Milliseconds of the phase, whether the bot spoke unasked, milliseconds left out, and the whole."""
         if media is None or media.moments.dtls is None or media.ear.first_audible is None:
             return None
         dtls, heard = media.moments.dtls, media.ear.first_audible
         asked = self._spoken[0].ended if self._spoken else None
         if asked is None or heard <= asked:
-            return (heard - dtls) * 1000, True, 0.0
-        return (heard - asked) * 1000, False, (asked - dtls) * 1000
+            return (heard - dtls) * 1000, True, 0.0, (heard - start) * 1000
+        return (heard - asked) * 1000, False, (asked - dtls) * 1000, (heard - start - (asked - dtls)) * 1000
 
     def _exchanges(self, start: float, end: float) -> list[Exchange]:
         ends = [*(later.began for later in self._spoken[1:]), end + 1]

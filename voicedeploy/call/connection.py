@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 from aioice import Candidate, Connection
 from aiortc import (
@@ -237,8 +236,13 @@ def _gather(agent: Connection, *, loopback: bool) -> None:
     """
     gather = agent.get_component_candidates
 
-    async def bounded(component: int, addresses: list[str], timeout: int = GATHER_S) -> list[Any]:  # noqa: ASYNC109
-        extra = ["127.0.0.1"] if loopback else []
-        return await gather(component, [*extra, *addresses], min(timeout, GATHER_S))
+    async def bounded(component: int, addresses: list[str], timeout: int = GATHER_S) -> list[Candidate]:  # noqa: ASYNC109
+        near: list[Candidate] = []
+        if loopback:  # without the servers: no answer of theirs finds its way to 127.0.0.1
+            servers = agent.stun_server, agent.turn_server
+            agent.stun_server = agent.turn_server = None
+            near = await gather(component, ["127.0.0.1"])
+            agent.stun_server, agent.turn_server = servers
+        return [*near, *await gather(component, addresses, min(timeout, GATHER_S))]
 
     setattr(agent, "get_component_candidates", bounded)  # noqa: B010 - on this one object

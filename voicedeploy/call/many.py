@@ -14,7 +14,7 @@ from typing import Any
 import voicedeploy
 from voicedeploy.call import worker
 from voicedeploy.call.callee import Callee
-from voicedeploy.call.client import call, warm_up
+from voicedeploy.call.client import place, warm_up
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.report import Environment, Report
 from voicedeploy.call.run import Run
@@ -76,7 +76,7 @@ class _Count:
 
 
 async def _counted(count: _Count, number: int, target: Callee, script: Script, options: CallOptions) -> Run:
-    run = await call(target, script, options, progress=lambda text: count.text(number, text))
+    run = await place(target, script, options, lambda text: count.text(number, text))
     count.ended(number, run)
     return run
 

@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,13 +40,14 @@ class Line:
 class Transcript:
     """Collects messages in order of arrival."""
 
-    heard: list[Line] = field(default_factory=list)
-    said: list[Line] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     ready: bool = False
     speaking: bool = False
     """The bot's own word, False before it gave any."""
-    _outputs: list[Line] = field(default_factory=list)
+    _transcriptions: list[Line] = field(default_factory=list)
+    _inputs: list[Line] = field(default_factory=list)
+    _outputs: dict[str, Line] = field(default_factory=dict)
+    _sentences: list[Line] = field(default_factory=list)
 
     def take(self, message: str | bytes) -> None:
         """Anything that is not an RTVI message is passed over: bots may send what they like."""
@@ -67,22 +69,26 @@ class Transcript:
             case "bot-stopped-speaking":
                 self.speaking = False
             case "user-transcription" if text and data.get("final"):
-                self.heard.append(Line(now, text))
+                self._transcriptions.append(Line(now, text))
+            case "user-input" if text:
+                self._inputs.append(Line(now, text))
             case "bot-transcription" if text:
-                self.said.append(Line(now, text))
-            case "bot-output" if text and data.get("aggregated_by") != "word":
-                self._outputs.append(Line(now, text))
+                self._sentences.append(Line(now, text))
+            case "bot-output" if text and data.get("aggregated_by") not in ("word", "token"):
+                # One sentence may be reported before and again after it was spoken.
+                segment = data.get("segment_id")
+                self._outputs.setdefault(str(text if segment is None else segment), Line(now, text))
             case "error" | "error-response":
                 self.errors.append(str(data.get("error") or data.get("message") or "unnamed error"))
 
     def heard_between(self, start: float, end: float) -> str | None:
-        return _joined(self.heard, start, end)
+        """Newer bots report the user's words as inputs only."""
+        return _joined(self._transcriptions, start, end) or _joined(self._inputs, start, end)
 
     def said_between(self, start: float, end: float) -> str | None:
-        """Sentences in the words of the bot's text to speech; newer bots report them as outputs only."""
-        return _joined(self.said or self._outputs, start, end)
+        """What went to speech; for a bot that does not report that, what its language model wrote."""
+        return _joined(self._outputs.values(), start, end) or _joined(self._sentences, start, end)
 
 
-def _joined(lines: list[Line], start: float, end: float) -> str | None:
-    texts = [line.text for line in lines if start <= line.at < end]
-    return " ".join(dict.fromkeys(texts)) or None
+def _joined(lines: Iterable[Line], start: float, end: float) -> str | None:
+    return " ".join(line.text for line in lines if start <= line.at < end) or None

@@ -52,7 +52,7 @@ class Signalling:
     async def authorize(self) -> None:
         """Buys a one-time start token with the invitation or the key. A front without `/token` gets the key."""
         root = self._callee.invite or self._callee.key
-        if not root:
+        if not root or self._callee.socket:
             return
         response = await self._send("POST", "/token", token=root)
         if response.status_code in (404, 405) and self._callee.key:

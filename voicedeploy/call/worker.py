@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from voicedeploy.call.callee import Callee
-from voicedeploy.call.client import call, warm_up
+from voicedeploy.call.client import place, warm_up
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.run import Run
 from voicedeploy.call.script import Script
@@ -51,7 +51,7 @@ async def main() -> None:
     _tell({"ready": True})
 
     async def one(number: int) -> None:
-        run = await call(target, script, options, progress=lambda text: _tell({"call": number, "text": text}))
+        run = await place(target, script, options, lambda text: _tell({"call": number, "text": text}))
         _tell({"call": number, "run": RUN.dump_python(run, mode="json")})
 
     running: set[asyncio.Task[None]] = set()

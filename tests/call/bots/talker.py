@@ -16,8 +16,8 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InputAudioRawFrame,
-    OutputAudioRawFrame,
     TranscriptionFrame,
+    TTSAudioRawFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -36,9 +36,9 @@ ENDPOINT_S = 0.2
 RATE = 24_000
 
 
-def tone(seconds: float) -> OutputAudioRawFrame:
+def tone(seconds: float) -> TTSAudioRawFrame:
     wave = 6000 * np.sin(2 * np.pi * 440 * np.arange(int(RATE * seconds)) / RATE)
-    return OutputAudioRawFrame(audio=wave.astype(np.int16).tobytes(), sample_rate=RATE, num_channels=1)
+    return TTSAudioRawFrame(audio=wave.astype(np.int16).tobytes(), sample_rate=RATE, num_channels=1)
 
 
 class Talker(FrameProcessor):
