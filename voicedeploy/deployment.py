@@ -16,8 +16,6 @@ class Deployment:
     release: str
     transport: str
     url: str
-    secrets: str = ""
-    """A keyed digest of the secrets the release started with; it says whether they changed, never what they are."""
     created_at: str = ""
     """UTC, ISO 8601."""
 

@@ -69,7 +69,7 @@ class Local:
         return held(Places.of(bot).lock, why)
 
     def secrets(self, bot: str) -> Secrets:
-        return SecretsFile(Places.of(bot).secrets)
+        return SecretsFile(Places.of(bot))
 
     def door(self, have: Deployment) -> Door:
         return Door(have.url, key=read_key(Places.of(have.bot).key))
@@ -94,20 +94,14 @@ class Local:
             return self._take_down(have) if have else Plan(self.name, "", None, None)
         places = Places.of(want.bot.name)
         release = self._release(want)
-        key = read_key(places.key) or new_key()
-        secrets = SecretsFile(places.secrets).digest(key)
         running = fronts(places)
         current = next((f for f in running if f.release == release), None)
-        unchanged = have is not None and (have.release, have.secrets) == (release, secrets)
-        if unchanged and current and current.ready and current.public:
+        if have is not None and have.release == release and current and current.ready and current.public:
             return Plan(self.name, want.bot.name, release, release)
-        if current and not (unchanged or current.sessions == 0):
-            release = self._next_name(places, release)  # the same files with other secrets, beside running calls
-            current = None
         steps = [
-            *self._provision(want, release, places, key),
+            *self._provision(want, release, places),
             *self._front(want, release, places, current, running),
-            *self._switch(want, release, places, secrets, running),
+            *self._switch(want, release, places, running),
         ]
         return Plan(self.name, want.bot.name, have.release if have else None, release, tuple(steps), asks=False)
 
@@ -116,20 +110,14 @@ class Local:
             [spec.model_dump(mode="json", exclude={"provider"}), self._options.model_dump(mode="json")],
             sort_keys=True,
         )
-        return project.release(spec.root, project.files(spec.root), settings)
+        secrets = SecretsFile(Places.of(spec.bot.name)).digest()
+        return project.release(spec.root, project.files(spec.root), settings, secrets)
 
-    @staticmethod
-    def _next_name(places: Places, release: str) -> str:
-        n = 2
-        while places.run(f"{release}-{n}").exists():
-            n += 1
-        return f"{release}-{n}"
-
-    def _provision(self, spec: Spec, release: str, places: Places, key: str) -> list[Step]:
+    def _provision(self, spec: Spec, release: str, places: Places) -> list[Step]:
         steps = []
         if not read_key(places.key):
             steps.append(
-                Step("+", "key", "made for this bot", Write(str(places.key), key.encode(), 0o600, secret=True))
+                Step("+", "key", "made for this bot", Write(str(places.key), new_key().encode(), 0o600, secret=True))
             )
         if not places.release(release).exists():
             names = project.files(spec.root)
@@ -169,10 +157,10 @@ class Local:
         steps.append(Step("✓", "heard", "one real call", Prove(Door(self._url(), socket))))
         return steps
 
-    def _switch(self, spec: Spec, release: str, places: Places, secrets: str, running: list[Front]) -> list[Step]:
+    def _switch(self, spec: Spec, release: str, places: Places, running: list[Front]) -> list[Step]:
         kind = spec.transport.kind.value
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        record = Deployment(self.name, spec.bot.name, release, kind, self._url(), secrets, created)
+        record = Deployment(self.name, spec.bot.name, release, kind, self._url(), created)
         text = "# Written by voicedeploy: what is live.\n" + tomli_w.dumps(record.labels())
         others = [f for f in running if f.release != release]
         steps = [

@@ -154,7 +154,7 @@ def _python(spec: Spec) -> list[Finding]:
 
 
 def _secrets(spec: Spec) -> list[Finding]:
-    missing = sorted(set(spec.bot.secrets) - set(SecretsFile(Places.of(spec.bot.name).secrets).names()))
+    missing = sorted(set(spec.bot.secrets) - set(SecretsFile(Places.of(spec.bot.name)).names()))
     if not missing:
         return []
     names = " ".join(missing)

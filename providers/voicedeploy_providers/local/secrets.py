@@ -10,11 +10,13 @@ from pathlib import Path
 from voicedeploy.errors import StepFailed
 from voicedeploy.plan import Write
 from voicedeploy_providers.local.machine import Machine
+from voicedeploy_providers.local.places import Places
 
 
 class SecretsFile:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, places: Places) -> None:
+        self._path = places.secrets
+        self._key = places.key
 
     def _values(self) -> dict[str, str]:
         try:
@@ -33,12 +35,17 @@ class SecretsFile:
     def update(self, values: Mapping[str, str | None]) -> None:
         merged: dict[str, str | None] = {**self._values(), **values}
         kept = {name: value for name, value in sorted(merged.items()) if value is not None}
+        if not read_key(self._key):
+            Machine().perform(Write(str(self._key), new_key().encode(), 0o600, secret=True))
         Machine().perform(Write(str(self._path), json.dumps(kept).encode(), 0o600, secret=True))
 
-    def digest(self, key: str) -> str:
-        """Changes when a value changes; says nothing about the values to whoever lacks the key."""
-        values = json.dumps(self._values(), sort_keys=True).encode()
-        return hmac.new(key.encode(), values, hashlib.sha256).hexdigest()[:16]
+    def digest(self) -> str:
+        """Changes when a value changes, and says nothing about the values to whoever lacks the key."""
+        values = self._values()
+        if not values:
+            return ""
+        text = json.dumps(values, sort_keys=True).encode()
+        return hmac.new(read_key(self._key).encode(), text, hashlib.sha256).hexdigest()
 
 
 def read_key(path: Path) -> str:
