@@ -5,6 +5,7 @@ import fractions
 import time
 from typing import Any
 
+import aioice.ice
 import av
 import numpy as np
 from aiortc import (
@@ -19,6 +20,11 @@ from tests.serve.worker.rig import PATIENCE_S, Line, Message
 
 LOUD = 1000
 SAMPLES = 960
+
+
+def on_loopback() -> None:
+    """Makes callers of this process offer 127.0.0.1, which aioice by itself never does."""
+    vars(aioice.ice)["get_host_addresses"] = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
 
 
 class Tone(MediaStreamTrack):
