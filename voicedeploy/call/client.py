@@ -25,6 +25,8 @@ LOOK_S = 0.02
 """How often the caller looks whether the bot is still talking; times are taken from packets, not from looks."""
 OVERLAP_S = 0.2
 """A bot that was audible so shortly before the caller ended was talking over it."""
+OVERLAPPED_S = 3.0
+"""A bot that talked over the caller has most likely said all it wanted: an echo, say."""
 TRUSTED_S = 3.0
 """A bot that says it is speaking, but is silent, is believed for so long."""
 LEVEL_FRAMES = 3
@@ -42,7 +44,8 @@ async def call(
 ) -> Run:
     """Calls once and never raises for what the target does: the run says which layer failed.
 
-    `ok` means: connected, and at least one turn was answered (or, with an empty script, a greeting was heard).
+    `ok` means: connected, and at least one turn was answered (or, with an empty script, a greeting was heard). A
+    bot that talks over the caller, an echo for one, was heard too, though nothing can be timed.
     """
     await warm_up()
     return await place(target, script, options or CallOptions(), progress)
@@ -162,7 +165,8 @@ class _Call:
             self._progress(f"turn {number} of {len(self._script.turns)}")
             await self._exchange(media, turn)
         heard = ear.first_audible is not None
-        if not heard or (self._script.turns and not any(one.answered for one in self._spoken)):
+        answered = any(one.answered is not None or one.overlapped for one in self._spoken)
+        if not heard or (self._script.turns and not answered):
             raise CallFailed(self._silence(media))
 
     async def _exchange(self, media: Media, turn: Turn) -> None:
@@ -178,7 +182,9 @@ class _Call:
         def answer() -> float | None:
             return next((onset for onset in ear.onsets if onset > ended), None)
 
-        await _until(lambda: answer() is not None or media.ended, self._options.answer_timeout_s)
+        patience = self._options.answer_timeout_s
+        patience = min(patience, OVERLAPPED_S) if overlapped else patience
+        await _until(lambda: answer() is not None or media.ended, patience)
         self._spoken.append(_Spoken(turn, began, ended, answer(), overlapped))
         if answer() is not None:
             await self._listen_out(media)
@@ -285,7 +291,9 @@ class _Call:
             )
         if media is not None and media.ended and self._connected:
             notes.append("the bot hung up")
-        if unanswered := sum(one.answered is None for one in self._spoken):
+        if over := sum(one.overlapped for one in self._spoken):
+            notes.append(f"the bot talked over the end of {over} of {len(self._spoken)} turns")
+        if unanswered := sum(one.answered is None and not one.overlapped for one in self._spoken):
             notes.append(f"{unanswered} of {len(self._spoken)} turns got no answer")
         notes += [f"the bot reports an error: {error}" for error in dict.fromkeys(self._transcript.errors)]
         return notes

@@ -179,11 +179,14 @@ class Media:
 
     def _not_connected(self, timeout_s: float) -> Failure:
         if self.moments.ice is not None:
+            pair = self.pair()
+            path = f"{pair.local} → {pair.remote}" if pair else "a candidate pair"
+            what = "failed" if self._dtls.state == "failed" else f"did not come up within {timeout_s:.0f} s"
             return Failure(
                 "dtls",
-                f"a path was found ({self.pair()}), but the encrypted channel did not come up within {timeout_s:.0f} s",
-                "packets of 1200 bytes may be dropped on the way (a tunnel with a small MTU), or the bot's process "
-                "stalled: `voicedeploy logs`",
+                f"a path was found ({path}), but the encrypted channel on it {what}",
+                "large packets may be dropped on the way (a tunnel with a small MTU), something in between may alter "
+                "the answer's fingerprint, or the bot's process stalled: `voicedeploy logs`",
             )
         return no_pair(self._agent.local_candidates, self._agent.remote_candidates, timeout_s)
 

@@ -43,8 +43,8 @@ def page(report: Report) -> str:
         "runs": _runs(report.runs),
         "conversation": _conversation(report.runs),
         "environment": _environment(report),
-        "figures": json.dumps({name: fig for name, fig in figures.items() if fig}).replace("</", "<\\/"),
-        "json": json.dumps(report.to_json(), indent=1).replace("</", "<\\/"),
+        "figures": _embedded({name: fig for name, fig in figures.items() if fig}),
+        "json": _embedded(report.to_json()),
         "plotly": get_plotlyjs(),
     }
     text = files("voicedeploy.call").joinpath("report.html").read_text(encoding="utf-8")
@@ -54,6 +54,11 @@ def page(report: Report) -> str:
         name, rest = part.split("}}", 1)
         filled += [slots[name], rest]
     return "".join(filled)
+
+
+def _embedded(body: dict[str, Any]) -> str:
+    """JSON in a script element: no `<` in it may open or close anything."""
+    return json.dumps(body).replace("<", "\\u003c")
 
 
 def _counted(report: Report) -> str:

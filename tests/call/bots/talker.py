@@ -1,7 +1,7 @@
 """A bot that speaks a tone: greets as it is told to, and answers when it hears the end of speech.
 
 Set by the environment, because the tests start it as its own process:
-GREETS = connect | ready | never      ANSWERS = yes | no       HANGS_UP_AFTER = number of answers
+GREETS = connect | ready | never      ANSWERS = yes | no | echo  HANGS_UP_AFTER = number of answers
 START_MS = before the pipeline runs   THINK_MS, SPEAK_MS = injected before every answer
 """
 
@@ -28,7 +28,7 @@ from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 GREETS = os.environ.get("GREETS", "connect")
-ANSWERS = os.environ.get("ANSWERS", "yes") == "yes"
+ANSWERS = os.environ.get("ANSWERS", "yes")
 HANGS_UP_AFTER = int(os.environ.get("HANGS_UP_AFTER", "0"))
 START_MS, THINK_MS, SPEAK_MS = (int(os.environ.get(name, "0")) for name in ("START_MS", "THINK_MS", "SPEAK_MS"))
 LOUD = 600
@@ -49,6 +49,9 @@ class Talker(FrameProcessor):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
+        if isinstance(frame, InputAudioRawFrame) and ANSWERS == "echo":
+            await self.push_frame(TTSAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels))
+            return
         if isinstance(frame, InputAudioRawFrame):
             await self._hear(np.frombuffer(frame.audio, np.int16))
             return
@@ -60,7 +63,7 @@ class Talker(FrameProcessor):
             self._last_loud = now
         elif self._last_loud is not None and now - self._last_loud > ENDPOINT_S:
             self._last_loud = None
-            if ANSWERS:
+            if ANSWERS == "yes":
                 self.create_task(self._answer())
 
     async def _answer(self) -> None:
