@@ -5,12 +5,14 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import pytest
 import tomli_w
 
 from voicedeploy.serve.config import FrontConfig, load
+from voicedeploy.serve.peers import no_tls
 from voicedeploy.serve.run import run_front
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
@@ -67,7 +70,7 @@ class Running:
     config: FrontConfig
     serving: asyncio.Task[int]
     unix: httpx.AsyncClient
-    http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
+    http: httpx.AsyncClient
 
     def log(self, event: str = "", **having: Any) -> list[Table]:
         return [
@@ -136,19 +139,19 @@ async def running(file: Path, *, ready: bool = True) -> AsyncIterator[Running]:
     """A front in this loop, ended (with its calls) at the end."""
     config = load(file)
     serving = asyncio.create_task(run_front(config, KEY, worker=FAKE_WORKER))
-    transport = httpx.AsyncHTTPTransport(uds=str(config.listen.socket))
+    transport = httpx.AsyncHTTPTransport(uds=str(config.listen.socket), verify=no_tls())
     async with httpx.AsyncClient(transport=transport, base_url="http://front", timeout=20) as unix:
-        front = Running(config, serving, unix)
+        front = Running(config, serving, unix, unix)
         try:
             await until(lambda: config.listen.socket.exists() or serving.done())
             if serving.done():
                 serving.result()
             if ready:
                 await front.ready()
-            if not config.listen.hold:
+            if (await front.status())["listening"]:
                 where = (await front.status())["listen"]
                 base = f"http://{where['host']}:{where['port']}"
-                async with httpx.AsyncClient(base_url=base, timeout=20) as http:
+                async with httpx.AsyncClient(base_url=base, timeout=20, verify=no_tls()) as http:
                     front.http = http
                     yield front
             else:
@@ -159,6 +162,13 @@ async def running(file: Path, *, ready: bool = True) -> AsyncIterator[Running]:
                 await serving
 
 
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
 @dataclass
 class FrontProcess:
     """A front as a process of its own."""
@@ -166,22 +176,23 @@ class FrontProcess:
     config: FrontConfig
     popen: subprocess.Popen[bytes]
 
-    def unix(self) -> httpx.Client:
-        transport = httpx.HTTPTransport(uds=str(self.config.listen.socket))
-        return httpx.Client(transport=transport, base_url="http://front", timeout=20)
-
     def ask(self, path: str) -> httpx.Response:
-        with self.unix() as http:
-            return http.get(path)
+        return self._send("GET", path, None)
 
     def post(self, path: str, body: Table) -> httpx.Response:
-        with self.unix() as http:
-            return http.post(path, json=body)
+        return self._send("POST", path, body)
+
+    def _send(self, method: str, path: str, body: Table | None) -> httpx.Response:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(self.config.listen.socket))
+        transport = httpx.HTTPTransport(uds=str(self.config.listen.socket), verify=no_tls())
+        with httpx.Client(transport=transport, base_url="http://front", timeout=20) as http:
+            return http.request(method, path, json=body)
 
     def ready(self) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and self.popen.poll() is None:
-            with contextlib.suppress(httpx.HTTPError):
+            with contextlib.suppress(OSError, httpx.HTTPError):
                 if self.ask("/readyz").status_code == 200:
                     return
             time.sleep(0.02)
@@ -236,6 +247,4 @@ def folder() -> Iterator[Path]:
     path = Path(f"/tmp/vd-{os.getpid()}-{secrets.token_hex(3)}")  # noqa: S108
     path.mkdir(mode=0o700)
     yield path
-    import shutil
-
     shutil.rmtree(path)

@@ -8,6 +8,7 @@ the client is gone), `ignore_end`, `ignore_all`, `eat` (bytes), `print`, `spawn`
 import ctypes
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -25,16 +26,19 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def out(*words: Any) -> None:
+    sys.stdout.write(" ".join(str(word) for word in words) + "\n")
+    sys.stdout.flush()
+
+
 def say(sock: socket.socket, **message: Any) -> None:
     sock.sendall(json.dumps(message).encode() + b"\n")
 
 
 def load(sock: socket.socket) -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": "bot"}
-    path = os.path.join(TASK["project"], TASK["entry"])
+    path = f"{TASK['project']}/{TASK['entry']}"
     try:
-        with open(path) as file:
-            exec(compile(file.read(), path, "exec"), names)
+        names = runpy.run_path(path, run_name="bot")
     except BaseException as error:
         line = traceback.extract_tb(error.__traceback__)[-1].lineno
         where = f"{TASK['entry']}:{line}"
@@ -127,7 +131,7 @@ class Call:
                     say(self.sock, event="state", state="disconnected")
 
     def crash(self) -> None:
-        print("about to crash", flush=True)
+        out("about to crash")
         if number := self.body.get("signal"):
             os.kill(os.getpid(), number)
         os._exit(3)
@@ -139,7 +143,7 @@ class Call:
                 if self.body.get("crash") == "session":
                     self.crash()
                 if text := self.body.get("print"):
-                    print(text, flush=True)
+                    out(text)
             case "offer":
                 self.offer(order)
             case "candidates":
@@ -148,7 +152,7 @@ class Call:
                 else:
                     say(self.sock, reply=order["id"], error="no such peer connection", kind="unknown-pc")
             case "end" if not self.body.get("ignore_end"):
-                print("end", order["reason"], flush=True)
+                out("end", order["reason"])
                 say(self.sock, event="bot", state="finished")
                 os._exit(0)
 
@@ -178,7 +182,7 @@ class Call:
         if eat := self.body.get("eat"):
             self.food.append(bytearray(b"x" * eat))
         if self.body.get("spawn"):
-            print("spawned", subprocess.Popen(["sleep", "1000"]).pid, flush=True)
+            out("spawned", subprocess.Popen(["sleep", "1000"]).pid)
         if self.body.get("fail"):
             say(self.sock, event="bot", state="failed", error="ValueError: no", where="bot.py:7", traceback="Traceback")
             os._exit(1)

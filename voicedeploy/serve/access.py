@@ -59,9 +59,9 @@ class Doorkeeper:
             return Caller(where, Grant.LOCAL if local else Grant.NONE)
         if scheme.lower() != "bearer":
             raise Refusal(401, "unauthorized", "only Bearer credentials are known here")
-        self._try(where)
         if self._tokens.is_key(bearer.strip()):
             return Caller(where, Grant.KEY)
+        self._try(where)
         try:
             token = self._tokens.read(bearer.strip())
         except InvalidToken as error:

@@ -301,8 +301,8 @@ class Front:
 
     def _make_nursery(self, isolation: Literal["fork", "spawn"]) -> Nursery:
         if isolation == "spawn":
-            return SpawnNursery(self.config.bot, self._worker, self.log, self.update)
-        return ZygoteNursery(self.config.bot, self._worker, self.log, self.metrics, self.update)
+            return SpawnNursery(self.config, self._worker, self.log, self.update)
+        return ZygoteNursery(self.config, self._worker, self.log, self.metrics, self.update)
 
     # Common
 

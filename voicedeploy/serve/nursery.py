@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from voicedeploy.serve.child import Child
-from voicedeploy.serve.config import Bot, read_secrets
+from voicedeploy.serve.config import FrontConfig, read_secrets
 from voicedeploy.serve.wire import Failed, Loaded
 
 # The worker runs in the bot's own interpreter; its folder is all that it needs of this package.
@@ -68,9 +68,10 @@ class Backoff:
 
 
 def launch(
-    bot: Bot, worker: Path, *, role: str, child: str | None, control: socket.socket, log_write: int
+    config: FrontConfig, worker: Path, *, role: str, child: str | None, control: socket.socket, log_write: int
 ) -> subprocess.Popen[bytes]:
     """Starts the worker in the bot's interpreter. Raises `OSError` or `ConfigError`."""
+    bot = config.bot
     task = {
         "role": role,
         "control_fd": control.fileno(),
@@ -79,6 +80,7 @@ def launch(
         "entry": bot.entry,
         "release": bot.release,
         "name": bot.name,
+        "transport": config.transport.kind,
     }
     env = {key: value for key, value in os.environ.items() if key not in _OURS}
     if bot.env_file:

@@ -27,7 +27,7 @@ class Refusal(Exception):
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_s)))
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        if self.status in (408, 413):
+        if self.status == 408:
             # The rest of the body stays unread.
             headers["Connection"] = "close"
         return headers

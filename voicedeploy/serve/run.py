@@ -84,9 +84,7 @@ async def _run(config: FrontConfig, key: str, worker: Path, sock: socket.socket,
             await private.start()
             return await _until_the_end(config, front, now)
     finally:
-        await public.close()
-        await front.close()
-        await private.close()
+        await asyncio.gather(public.close(), front.close(), private.close())
 
 
 async def _until_the_end(config: FrontConfig, front: Front, now: asyncio.Event) -> int:

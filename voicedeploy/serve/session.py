@@ -138,12 +138,15 @@ class Session:
                 self._latency(message)
 
     def gone(self, exit: Exit) -> None:
-        if exit.signal is not None:
+        if self.state == "starting":
+            self.end("not-started", str(exit))
+        elif exit.signal is not None or exit.code is None:
+            # Nobody is left to say how, if its parent went too.
             self.end("killed", str(exit))
         elif exit.code:
             self.end("bot-failed", str(exit))
         else:
-            self.end("bot-finished" if self.state != "starting" else "not-started", str(exit))
+            self.end("bot-finished", str(exit))
 
     @property
     def verdict(self) -> Ended | None:

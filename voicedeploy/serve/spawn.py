@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from voicedeploy.serve.child import Child
-from voicedeploy.serve.config import Bot, ConfigError
+from voicedeploy.serve.config import ConfigError, FrontConfig
 from voicedeploy.serve.log import Log
 from voicedeploy.serve.nursery import Backoff, Changed, Readiness, Starting, launch
 from voicedeploy.serve.process import Process
@@ -14,8 +14,8 @@ from voicedeploy.serve.wire import Failed, Loaded, Said
 class SpawnNursery:
     """For bots that cannot be forked, and where `session.isolation` says so."""
 
-    def __init__(self, bot: Bot, worker: Path, log: Log, changed: Changed) -> None:
-        self._bot = bot
+    def __init__(self, config: FrontConfig, worker: Path, log: Log, changed: Changed) -> None:
+        self._config = config
         self._worker = worker
         self._log = log
         self._changed = changed
@@ -39,7 +39,7 @@ class SpawnNursery:
         child = Child(name, self._log, started=self._started)
         try:
             popen = launch(
-                self._bot,
+                self._config,
                 self._worker,
                 role="child",
                 child=name,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voicedeploy.serve.channel import Channel, ChannelClosed
 from voicedeploy.serve.child import Child
-from voicedeploy.serve.config import Bot, ConfigError
+from voicedeploy.serve.config import ConfigError, FrontConfig
 from voicedeploy.serve.log import Log
 from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.nursery import Backoff, Changed, Readiness, Starting, launch
@@ -23,8 +23,8 @@ CLOSE_GRACE_S = 2.0
 class ZygoteNursery:
     """Keeps one zygote alive, with growing pauses between the deaths of one that cannot live."""
 
-    def __init__(self, bot: Bot, worker: Path, log: Log, metrics: Metrics, changed: Changed) -> None:
-        self._bot = bot
+    def __init__(self, config: FrontConfig, worker: Path, log: Log, metrics: Metrics, changed: Changed) -> None:
+        self._config = config
         self._worker = worker
         self._log = log
         self._metrics = metrics
@@ -104,7 +104,7 @@ class ZygoteNursery:
         self._channel = channel
         try:
             with theirs:
-                popen = launch(self._bot, self._worker, role="zygote", child=None, control=theirs, log_write=writing)
+                popen = launch(self._config, self._worker, role="zygote", child=None, control=theirs, log_write=writing)
         except BaseException:
             channel.close()
             output.close()
