@@ -77,7 +77,7 @@ class Conversation {
     this.call.mute(this.muted);
     view.mute(this.muted);
     view.state(this.muted ? "Microphone muted" : "Connected");
-    view.mood(this.muted ? "You are muted" : "Listening");
+    view.mood(this.muted ? "The bot does not hear you" : "Listening");
   }
 
   async choose(deviceId: string): Promise<void> {

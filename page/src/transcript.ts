@@ -50,18 +50,11 @@ export class Transcript {
     this.follow();
   }
 
-  /** What was cut off by the caller was not said. */
+  /** What the caller cut off was not said. A voice that does not tell where it is keeps its sentence, dimmed. */
   interrupted(): void {
-    for (const words of this.segments.values()) words.querySelector(".ahead")?.remove();
-    for (const [id, words] of this.segments) {
-      if (!words.textContent?.trim()) {
-        words.remove();
-        this.segments.delete(id);
-      }
-    }
-    if (this.last?.side === "bot" && !this.last.line.querySelector(".said")?.textContent?.trim()) {
-      this.last.line.remove();
-      this.last = null;
+    for (const words of this.segments.values()) {
+      const ahead = words.querySelector(".ahead");
+      if (ahead?.textContent && ahead.previousElementSibling?.textContent) ahead.textContent = " …";
     }
   }
 

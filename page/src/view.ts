@@ -65,6 +65,7 @@ export class View {
     this.button.dataset["act"] = phase === "idle" ? "start" : "stop";
     this.state(words);
     this.orb.wake(phase === "talking");
+    if (phase === "talking") this.shell.classList.add("used");
     document.title = phase === "talking" ? `● ${this.name}` : phase === "waiting" ? `… ${this.name}` : `Talk to ${this.name}`;
     const live = phase !== "idle";
     this.muteButton.disabled = phase !== "talking";
@@ -148,7 +149,7 @@ export class View {
 
   begin(): void {
     this.transcript.clear();
-    this.shell.classList.add("used");
+    this.shell.classList.remove("used");
     for (const id of ["first-word", "voice-to-voice", "round-trip", "jitter", "lost"]) this.figure(id, "", "–");
     element("path").textContent = "–";
     element("turns").textContent = "from your last word to its answer";

@@ -1,0 +1,196 @@
+"""A caller in a real browser: headless Chromium whose microphone plays a wav, on the page that the front serves."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+
+# Keeps every peer connection that the page makes, so that a test can read WebRTC's own statistics.
+KEEP_PEERS = """
+window.peers = [];
+window.RTCPeerConnection = class extends window.RTCPeerConnection {
+  constructor(...options) { super(...options); window.peers.push(this); }
+};
+"""
+READ_PEERS = """async () => {
+  const sum = {received: 0, lost: 0, energy: 0, sent: 0};
+  for (const peer of window.peers) {
+    for (const entry of (await peer.getStats()).values()) {
+      if (entry.type === "inbound-rtp" && entry.kind === "audio") {
+        sum.received += entry.packetsReceived;
+        sum.lost += entry.packetsLost;
+        sum.energy += entry.totalAudioEnergy;
+      }
+      if (entry.type === "outbound-rtp" && entry.kind === "audio") sum.sent += entry.packetsSent;
+    }
+  }
+  return sum;
+}"""
+READ_TRANSCRIPT = """list => [...list.children].map(line =>
+  [line.className, line.querySelector(".said").textContent.trim()])"""
+READ_INSIDE = """ids => ids.filter(id => {
+  const box = document.getElementById(id).getBoundingClientRect();
+  return !(box.width > 0 && box.left >= 0 && box.top >= 0
+    && box.right <= innerWidth + 0.5 && box.bottom <= innerHeight + 0.5);
+})"""
+
+
+def speech(file: Path, text: str, *, lead_s: float, tail_s: float) -> Path:
+    """Intelligible speech with silence around it, 48 kHz mono: Chromium plays it as the microphone, over and over."""
+    spoken = file.with_suffix(".spoken.wav")
+    subprocess.run([_tool("flite"), "-voice", "slt", "-t", text, "-o", spoken], check=True)
+    subprocess.run(
+        [
+            _tool("sox"),
+            spoken,
+            "-r",
+            "48000",
+            "-c",
+            "1",
+            "-b",
+            "16",
+            file,
+            "gain",
+            "-n",
+            "-9",
+            "pad",
+            str(lead_s),
+            str(tail_s),
+        ],
+        check=True,
+    )
+    return file
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name)
+    assert path, f"{name} is not installed; .ci/run tells how"
+    return path
+
+
+@asynccontextmanager
+async def chromium(microphone: Path | None, *flags: str) -> AsyncIterator[Browser]:
+    """A browser of its own. Without a wav there is no microphone. Sound may begin only after a click, as for people."""
+    options = ["--no-sandbox", "--autoplay-policy=user-gesture-required", *flags]
+    if microphone:
+        options += [
+            "--use-fake-ui-for-media-stream",
+            "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-audio-capture={microphone}",
+        ]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=_tool("chromium"), headless=True, args=options)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the browser's peer connections received and sent, by RTP statistics."""
+
+    received: int
+    lost: int
+    energy: float
+    sent: int
+
+
+@dataclass
+class Caller:
+    """One tab on the page of a bot, used as a person would use it."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    """Errors of the page and of its content security policy."""
+
+    async def press(self) -> None:
+        await self.page.click("#call")
+
+    async def state(self) -> str:
+        return await self.page.inner_text("#state")
+
+    async def phase(self) -> str:
+        return await self.page.get_attribute("#shell", "data-phase") or ""
+
+    async def notice(self) -> str:
+        return await self.page.inner_text("#notice")
+
+    async def transcript(self) -> list[tuple[Literal["you", "bot"], str]]:
+        lines = await self.page.locator("#transcript").evaluate(READ_TRANSCRIPT)
+        return [(side, text) for side, text in lines]
+
+    async def figure(self, name: str) -> float | None:
+        """`first-word`, `voice-to-voice`, `round-trip`, `jitter` (ms) or `lost` (packets), as shown."""
+        value = await self.page.get_attribute(f"#{name}", "value")
+        return float(value) if value else None
+
+    async def heard(self) -> Heard:
+        return Heard(**await self.page.evaluate(READ_PEERS))
+
+    async def outside(self, *ids: str) -> list[str]:
+        """Those of the elements that are not wholly within the window."""
+        missing: list[str] = await self.page.evaluate(READ_INSIDE, list(ids))
+        return missing
+
+    async def until(self, what: str, holds: Callable[[], Awaitable[bool]], timeout_s: float = 20) -> None:
+        """Waits until `holds()` gives something true; else fails and says where the page stands."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not await holds():  # noqa: ASYNC110 - the page is in another process
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(
+                f"{what}: not within {timeout_s} s; the page says {await self.state()!r}, {await self.notice()!r}, "
+                f"transcript {await self.transcript()}, complaints {self.complaints}"
+            ) from None
+
+    async def until_phase(self, *phases: str, timeout_s: float = 20) -> None:
+        async def reached() -> bool:
+            return await self.phase() in phases
+
+        await self.until(f"phase {' or '.join(phases)}", reached, timeout_s)
+
+
+@asynccontextmanager
+async def caller(
+    browser: Browser,
+    url: str,
+    *,
+    phone: bool = False,
+    scheme: Literal["light", "dark"] = "light",
+    microphone: bool = True,
+    calm: bool = False,
+) -> AsyncIterator[Caller]:
+    """Opens the page in a context of its own (no cookies or storage of others)."""
+    context = await browser.new_context(
+        permissions=["microphone"] if microphone else [],
+        viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 800},
+        device_scale_factor=2 if phone else 1.5,
+        is_mobile=phone,
+        has_touch=phone,
+        color_scheme=scheme,
+        reduced_motion="reduce" if calm else "no-preference",
+    )
+    page = await context.new_page()
+    one = Caller(page)
+
+    def console(message: ConsoleMessage) -> None:
+        # The browser itself reports every answer that is not 2xx; the page is meant to meet those.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            one.complaints.append(message.text)
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: one.complaints.append(str(error)))
+    await page.add_init_script(KEEP_PEERS)
+    try:
+        await page.goto(url)
+        yield one
+    finally:
+        await context.close()

@@ -1,0 +1,85 @@
+"""`voicedeploy serve` as a process of its own, around the bot that `voicedeploy init` makes."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
+
+import httpx
+import tomli_w
+
+from voicedeploy.init.make import Services, artifacts_of
+from voicedeploy.network import Transport
+from voicedeploy.serve.client import FrontClient
+
+PATIENCE_S = 30
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    """As a person on this machine would open it."""
+    client: FrontClient
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def served(*, slots: int, open_on_loopback: bool = True) -> Iterator[Served]:
+    """Ready to take a call; ends its calls and leaves nothing behind."""
+    # Short, as a unix socket's path has to be.
+    folder = Path(gettempdir(), f"vd-{os.getpid()}-{secrets.token_hex(3)}")
+    project = folder / "project"
+    project.mkdir(parents=True)
+    for artifact in artifacts_of("front-desk", Transport.WEBRTC, Services.OFFLINE, "local"):
+        (project / artifact.path).write_text(artifact.text)
+    key = folder / "key"
+    key.write_text(secrets.token_hex(32))
+    key.chmod(0o600)
+    socket = folder / "front.sock"
+    file = folder / "front.toml"
+    config = {
+        "bot": {"name": "front-desk", "release": "r1", "project": "project", "python": sys.executable},
+        "listen": {"port": 0, "socket": str(socket)},
+        "pool": {"min": slots, "max": slots},
+        "access": {"key_file": "key", "open_on_loopback": open_on_loopback},
+        "log": {"file": "front.log"},
+    }
+    file.write_text(tomli_w.dumps(config))
+    process = subprocess.Popen([sys.executable, "-m", "voicedeploy", "serve", "--config", file])
+    try:
+        port = _port(process, folder / "front.log")
+        with FrontClient(socket=socket) as client:
+            yield Served(f"http://localhost:{port}/", client, process)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder)
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Where the front listens, once a call could begin."""
+    deadline = time.monotonic() + PATIENCE_S
+    port = 0
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+        lines = log.read_text().splitlines() if log.exists() else []
+        events = [json.loads(line) for line in lines if line.endswith("}")]
+        port = next((event["port"] for event in events if event["event"] == "listening"), 0)
+        if port and httpx.get(f"http://127.0.0.1:{port}/readyz").is_success:
+            return port
+    said = log.read_text()[-2000:] if log.exists() else ""
+    raise AssertionError(f"the front is not ready after {PATIENCE_S} s ({process.poll()}): {said}")
