@@ -1,4 +1,5 @@
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -27,5 +28,9 @@ def small_project(tmp_path: Path) -> Path:
     root.mkdir()
     (root / "bot.py").write_text("async def bot(runner_args):\n    pass\n")
     (root / "requirements.txt").write_text("pipecat-ai[webrtc]==1.14.0\n")
-    (root / "voicedeploy.toml").write_text('[bot]\nname = "front-desk"\n')
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    local = f'[provider.local]\nport = {port}\nudp_ports = "21920-21927"\n'
+    (root / "voicedeploy.toml").write_text(f'[bot]\nname = "front-desk"\n{local}')
     return root

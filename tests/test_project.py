@@ -23,6 +23,8 @@ def root(tmp_path: Path) -> Path:
         "__pycache__/bot.pyc": "x",
         "requirements.txt": "pipecat-ai==1.14.0",
         ".gitignore": "data/\n",
+        "rendered/.gitignore": "*\n",
+        "rendered/front.toml": "x",
         ".dockerignore": "*.md\nrequirements.txt\n",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

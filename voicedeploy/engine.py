@@ -44,6 +44,10 @@ class Checkup:
     def obstacles(self) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.severity == "error")
 
+    @property
+    def blocked(self) -> bool:
+        return self.verdict.word == "no" or bool(self.obstacles)
+
 
 def check(provider: Provider, spec: Spec) -> Checkup:
     """Everything that stands in the way. Changes nothing."""

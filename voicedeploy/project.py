@@ -11,7 +11,8 @@ from pathspec import GitIgnoreSpec
 from voicedeploy.errors import NotReady
 
 # Never part of a release, whatever the ignore files say: secrets, environments, caches, history.
-_NEVER = GitIgnoreSpec.from_lines("""\
+_NEVER = GitIgnoreSpec.from_lines(
+    """\
 .env
 .env.*
 !.env.example
@@ -29,7 +30,8 @@ __pycache__/
 .ruff_cache/
 .pytest_cache/
 .DS_Store
-""".splitlines())
+""".splitlines()
+)
 _IGNORE_FILES = (".gitignore", ".dockerignore")
 _MOST_BYTES = 200 * 2**20
 
@@ -77,28 +79,18 @@ def files(root: Path) -> tuple[str, ...]:
 
     Relative to `root`, with `/`, sorted.
     """
-    lines = [
-        line
-        for name in _IGNORE_FILES
-        if (root / name).is_file()
-        for line in (root / name).read_text("utf-8").splitlines()
-    ]
-    ignored = GitIgnoreSpec.from_lines(lines)
+    ignoring: dict[Path, GitIgnoreSpec] = {}
     found: list[str] = []
     total = 0
     for folder, subfolders, names in os.walk(root):
-        here = Path(folder).relative_to(root)
-
-        def kept(name: str, slash: str, here: Path = here) -> bool:
-            path = (here / name).as_posix() + slash
-            # Docker ignores a lock file or README for the image's sake; the environment is made from them.
-            return not _NEVER.match_file(path) and (not ignored.match_file(path) or path in _ALWAYS)
-
-        subfolders[:] = sorted(d for d in subfolders if kept(d, "/") and not (Path(folder) / d / "pyvenv.cfg").exists())
+        here = Path(folder)
+        if patterns := _patterns(here, _IGNORE_FILES if here == root else (".gitignore",)):
+            ignoring[here] = GitIgnoreSpec.from_lines(patterns)
+        subfolders[:] = sorted(d for d in subfolders if _kept(root, here / d, ignoring) and not _environment(here / d))
         for name in names:
-            path = Path(folder) / name
-            if kept(name, "") and path.is_file() and path.resolve().is_relative_to(root.resolve()):
-                found.append((here / name).as_posix())
+            path = here / name
+            if _kept(root, path, ignoring) and path.is_file() and path.resolve().is_relative_to(root.resolve()):
+                found.append(path.relative_to(root).as_posix())
                 total += path.stat().st_size
     if total > _MOST_BYTES:
         raise NotReady(
@@ -108,7 +100,30 @@ def files(root: Path) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+# Docker ignores a lock file or README for the image's sake; the environment is made from them.
 _ALWAYS = frozenset({"pyproject.toml", "uv.lock", "requirements.txt", "README.md"})
+
+
+def _patterns(folder: Path, names: tuple[str, ...]) -> list[str]:
+    there = [folder / name for name in names if (folder / name).is_file()]
+    return [line for file in there for line in file.read_text("utf-8").splitlines()]
+
+
+def _kept(root: Path, path: Path, ignoring: dict[Path, GitIgnoreSpec]) -> bool:
+    slash = "/" if path.is_dir() else ""
+    name = path.relative_to(root).as_posix()
+    if _NEVER.match_file(name + slash):
+        return False
+    return name in _ALWAYS or not any(
+        spec.match_file(path.relative_to(folder).as_posix() + slash)
+        for folder, spec in ignoring.items()
+        if path.is_relative_to(folder)
+    )
+
+
+def _environment(folder: Path) -> bool:
+    """A virtual environment, whatever it is called."""
+    return (folder / "pyvenv.cfg").exists()
 
 
 def release(root: Path, names: tuple[str, ...], *extra: str) -> str:

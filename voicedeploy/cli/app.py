@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     json = "--json" in arguments
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, prog_name="voicedeploy", standalone_mode=False)
     except VoiceDeployError as error:
         show.error(error, json=json)
         return error.exit_code

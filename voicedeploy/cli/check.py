@@ -3,7 +3,10 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from voicedeploy.cli import options, show
+from voicedeploy.errors import NotReady
 
 if TYPE_CHECKING:
     from voicedeploy.engine import Checkup
@@ -24,6 +27,8 @@ def check(
     checkup = engine.check(provider, spec)
     if json:
         show.data(as_json(checkup))
+        if checkup.blocked:
+            raise typer.Exit(NotReady.exit_code)
     else:
         show.line(f"{checkup.provider} · {spec.bot.name} · {checkup.transport}")
         show.line()

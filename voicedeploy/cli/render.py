@@ -28,6 +28,10 @@ def render(
             path = output / artifact.path
             if path.exists() and path.read_text("utf-8") != artifact.text:
                 raise UsageError(f"{path} exists and differs", hint="choose an empty folder with -o")
+        if output.resolve().is_relative_to(spec.root) and output.resolve() != spec.root:
+            # What is rendered from the project must not be part of it, or each rendering would make a new release.
+            output.mkdir(parents=True, exist_ok=True)
+            (output / ".gitignore").write_text("*\n", "utf-8")
         for artifact in artifacts:
             path = output / artifact.path
             path.parent.mkdir(parents=True, exist_ok=True)
