@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
@@ -74,7 +73,7 @@ def read_speech(path: Path) -> Samples:
 
 
 def _mono(frame: av.AudioFrame) -> Samples:
-    return cast(Samples, frame.to_ndarray().reshape(-1))
+    return np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)
 
 
 @dataclass(frozen=True)

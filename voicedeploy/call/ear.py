@@ -2,7 +2,8 @@
 
 Arrival is taken from the kernel's own receive stamp where there is one (Linux, a UDP socket), so that a caller that
 is busy for a moment does not measure itself; how late it read the packet is kept as `reading`. Packets go past
-aiortc's jitter buffer and decoder thread: a listener needs them, a measurement does not.
+aiortc's jitter buffer and decoder thread: a listener needs them, a measurement does not. (Its receiver reports go with
+them: bots on aiortc use those for statistics only.)
 """
 
 import struct
