@@ -1,6 +1,5 @@
 """`voicedeploy call`."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +30,8 @@ def call(
     json: options.Json = False,
 ) -> None:
     """Make real calls and measure: first word, voice to voice, audio health. Fails if the bot is not heard."""
+    import asyncio
+
     from voicedeploy.errors import NotHeard, UsageError
 
     try:
