@@ -43,7 +43,7 @@ def write_config(folder: Path, tables: Table, *, bot: str = "", release: str = "
     config: Table = {
         "bot": {"name": "parrot", "release": release, "project": "project", "python": sys.executable},
         "listen": {"port": 0, "socket": f"{release}.sock"},
-        "session": {"grace_s": 0.5, "reconnect_s": 0.3},
+        "session": {"grace_s": 0.5, "leave_s": 0.3},
         "pool": {"min": 1, "max": 4, "refill_delay_s": 0},
         "access": {"key_file": "key", "starts_per_minute": 0},
         "log": {"file": f"{release}.log"},
@@ -135,10 +135,10 @@ def alive(pid: int) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def running(file: Path, *, ready: bool = True) -> AsyncIterator[Running]:
+async def running(file: Path, *, ready: bool = True, worker: Path = FAKE_WORKER) -> AsyncIterator[Running]:
     """A front in this loop, ended (with its calls) at the end."""
     config = load(file)
-    serving = asyncio.create_task(run_front(config, KEY, worker=FAKE_WORKER))
+    serving = asyncio.create_task(run_front(config, KEY, worker=worker))
     transport = httpx.AsyncHTTPTransport(uds=str(config.listen.socket), verify=no_tls())
     async with httpx.AsyncClient(transport=transport, base_url="http://front", timeout=20) as unix:
         front = Running(config, serving, unix, unix)
@@ -167,6 +167,16 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+@pytest.fixture
+def tiny_disk(folder: Path) -> Iterator[Path]:
+    disk = folder / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]).returncode:
+        pytest.skip("only root can make a small disk")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
 
 
 @dataclass

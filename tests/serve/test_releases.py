@@ -3,12 +3,9 @@
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import stat
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,16 +162,6 @@ async def test_a_front_that_may_not_outlive_a_failed_bot(folder: Path, monkeypat
         assert await asyncio.wait_for(front.serving, 10) == 4
         assert time.monotonic() - began < 30
         assert front.log("exit")[0]["code"] == 4
-
-
-@pytest.fixture
-def tiny_disk(folder: Path) -> Iterator[Path]:
-    disk = folder / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]).returncode:
-        pytest.skip("only root can make a small disk")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 async def test_a_full_disk_stops_no_call(folder: Path, tiny_disk: Path) -> None:

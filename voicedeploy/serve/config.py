@@ -131,8 +131,8 @@ class SessionLimits(Section):
     isolation: Literal["fork", "spawn"] = "fork"
     offer_timeout_s: float = Field(default=30, gt=0)
     connect_timeout_s: float = Field(default=30, gt=0)
-    reconnect_s: float = Field(default=5, gt=0)
-    """How long a call may be without its client before it is ended."""
+    leave_s: float = Field(default=30, gt=0)
+    """How long a bot may take to leave after its client has left: time to write its notes."""
     grace_s: float = Field(default=5, gt=0)
     """From the polite end to SIGKILL."""
 

@@ -247,7 +247,7 @@ class Session:
             self.state = "disconnected"
             self._client_left = True
             self._deadlines.pop("no-connection", None)
-            self._deadlines.setdefault("client-left", self._loop.time() + self._config.session.reconnect_s)
+            self._deadlines.setdefault("client-left", self._loop.time() + self._config.session.leave_s)
         self._woken.set()
 
     def _latency(self, message: Latency) -> None:

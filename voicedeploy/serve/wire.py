@@ -51,9 +51,12 @@ class Forked(Message):
 
 
 class Exited(Message):
+    """A fork that failed is an end without a birth: `pid` is 0 then, and `error` says why."""
+
     event: Literal["exited"]
     child: str
-    pid: int = Field(gt=1)
+    pid: int = Field(ge=0)
+    error: str = ""
     code: int | None = None
     signal: int | None = None
     cpu_s: float | None = None

@@ -148,6 +148,9 @@ class ZygoteNursery:
             case Exited():
                 if child := self._living.pop(message.child, None):
                     child.ended(message)
+                elif child := self._unborn.pop(message.child, None):
+                    self._log.error("fork-failed", child=message.child, error=message.error)
+                    child.stillborn()
 
     def _turn(self, readiness: Readiness) -> None:
         self._readiness = readiness

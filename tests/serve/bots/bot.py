@@ -1,0 +1,71 @@
+"""A bot in Pipecat's own style that hums; `body["do"]` makes it misbehave a moment after its client connected."""
+
+import asyncio
+import ctypes
+import math
+import os
+import struct
+import subprocess
+
+from loguru import logger
+from pipecat.frames.frames import TTSAudioRawFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.runner.types import RunnerArguments
+from pipecat.runner.utils import create_transport
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.workers.runner import WorkerRunner
+
+RATE = 24000
+HUM = b"".join(struct.pack("<h", int(12000 * math.sin(2 * math.pi * 440 * n / RATE))) for n in range(RATE * 30))
+KEPT: list[bytes] = []
+
+
+async def misbehave(do: str) -> None:
+    await asyncio.sleep(0.5)
+    match do:
+        case "raise":
+            raise RuntimeError("the bot gave up")
+        case "segfault":
+            ctypes.string_at(0)
+        case "hog":
+            for _ in range(200):
+                KEPT.append(os.urandom(4 << 20))
+                await asyncio.sleep(0.02)
+        case "child":
+            logger.info(f"it has started {subprocess.Popen(['sleep', '600']).pid}")  # noqa: ASYNC220
+
+
+async def bot(runner_args: RunnerArguments) -> None:
+    do = (runner_args.body or {}).get("do", "")
+    transport = await create_transport(
+        runner_args, {"webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True)}
+    )
+    worker = PipelineWorker(Pipeline([transport.input(), transport.output()]))
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    trouble = asyncio.Event()
+
+    @transport.event_handler("on_client_connected")  # type: ignore[untyped-decorator]
+    async def connected(transport: BaseTransport, client: object) -> None:
+        await worker.queue_frames([TTSAudioRawFrame(audio=HUM, sample_rate=RATE, num_channels=1)])
+        trouble.set()
+
+    if do not in ("careless", "stubborn"):
+
+        @transport.event_handler("on_client_disconnected")  # type: ignore[untyped-decorator]
+        async def disconnected(transport: BaseTransport, client: object) -> None:
+            await runner.cancel()
+
+    if do in ("", "careless"):
+        await runner.run()
+        return
+    running = asyncio.create_task(runner.run())
+    await trouble.wait()
+    await misbehave(do)
+    while do == "stubborn":
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            logger.info("not now")
+    await running
