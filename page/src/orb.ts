@@ -4,6 +4,8 @@ import type { Levels } from "./levels";
 
 const TICKS = 72;
 const TURN = Math.PI * 2;
+/** Smooth enough for something this calm, at half the cost: the bot may run on the same machine. */
+const FRAME_MS = 1000 / 31;
 
 export class Orb {
   private levels: Levels | null = null;
@@ -28,8 +30,10 @@ export class Orb {
     this.levels = levels;
     cancelAnimationFrame(this.frame);
     const step = (now: number): void => {
-      this.advance();
-      this.paint(now);
+      if (now - this.painted >= FRAME_MS) {
+        this.advance();
+        this.paint(now);
+      }
       const calm = !this.levels && this.bot < 0.005 && this.trace.every((value) => value < 0.005);
       if (!calm) this.frame = requestAnimationFrame(step);
     };
@@ -43,10 +47,10 @@ export class Orb {
 
   private advance(): void {
     const bot = this.levels?.level.bot ?? 0;
-    this.bot += (bot - this.bot) * (bot > this.bot ? 0.35 : 0.1);
+    this.bot += (bot - this.bot) * (bot > this.bot ? 0.55 : 0.2);
     const you = this.levels?.level.you ?? 0;
-    for (let i = this.trace.length - 1; i > 0; i--) this.trace[i] = this.trace[i]! * 0.35 + this.trace[i - 1]! * 0.64;
-    this.trace[0] = this.trace[0]! * 0.5 + you * 0.5;
+    for (let i = this.trace.length - 1; i > 0; i--) this.trace[i] = this.trace[i - 1]! * 0.97;
+    this.trace[0] = this.trace[0]! * 0.3 + you * 0.7;
   }
 
   private resize(): void {

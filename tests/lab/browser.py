@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,30 +43,27 @@ READ_INSIDE = """ids => ids.filter(id => {
 
 
 def speech(file: Path, text: str, *, lead_s: float, tail_s: float) -> Path:
-    """Intelligible speech with silence around it, 48 kHz mono: Chromium plays it as the microphone, over and over."""
-    spoken = file.with_suffix(".spoken.wav")
+    """Speech in a quiet room, 48 kHz mono: Chromium plays it as the microphone, over and over.
+
+    The room's noise (-60 dBFS) matters: after digital silence, the browser's noise suppression takes the first
+    words for noise.
+    """
+    spoken, padded = file.with_suffix(".spoken.wav"), file.with_suffix(".padded.wav")
+    sox = _tool("sox")
     subprocess.run([_tool("flite"), "-voice", "slt", "-t", text, "-o", spoken], check=True)
+    form = ["-r", "48000", "-c", "1", "-b", "16"]
+    subprocess.run([sox, spoken, *form, padded, "gain", "-n", "-9", "pad", str(lead_s), str(tail_s)], check=True)
+    room = "|sox -R -n -r 48000 -c 1 -p synth 60 pinknoise vol 0.003"
     subprocess.run(
-        [
-            _tool("sox"),
-            spoken,
-            "-r",
-            "48000",
-            "-c",
-            "1",
-            "-b",
-            "16",
-            file,
-            "gain",
-            "-n",
-            "-9",
-            "pad",
-            str(lead_s),
-            str(tail_s),
-        ],
-        check=True,
+        [sox, "-m", "-v", "1", padded, "-v", "1", room, *form, file, "trim", "0", _length(padded)], check=True
     )
     return file
+
+
+def _length(file: Path) -> str:
+    """In samples, as sox wants it."""
+    with wave.open(str(file)) as sound:
+        return f"{sound.getnframes()}s"
 
 
 def _tool(name: str) -> str:

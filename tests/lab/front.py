@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
 import httpx
 import tomli_w
@@ -29,7 +30,18 @@ class Served:
     url: str
     """As a person on this machine would open it."""
     client: FrontClient
+    log: Path
     process: subprocess.Popen[bytes]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The lines of the front's log with this event, oldest first."""
+        return [event for event in read_log(self.log) if event["event"] == name]
+
+
+def read_log(file: Path) -> list[dict[str, Any]]:
+    # The last line may be in the making.
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 @contextmanager
@@ -58,7 +70,7 @@ def served(*, slots: int, open_on_loopback: bool = True) -> Iterator[Served]:
     try:
         port = _port(process, folder / "front.log")
         with FrontClient(socket=socket) as client:
-            yield Served(f"http://localhost:{port}/", client, process)
+            yield Served(f"http://localhost:{port}/", client, folder / "front.log", process)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -76,9 +88,7 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     port = 0
     while time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
-        lines = log.read_text().splitlines() if log.exists() else []
-        events = [json.loads(line) for line in lines if line.endswith("}")]
-        port = next((event["port"] for event in events if event["event"] == "listening"), 0)
+        port = next((event["port"] for event in read_log(log) if event["event"] == "listening"), 0)
         if port and httpx.get(f"http://127.0.0.1:{port}/readyz").is_success:
             return port
     said = log.read_text()[-2000:] if log.exists() else ""

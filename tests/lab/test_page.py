@@ -17,15 +17,20 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 Picture = Callable[[Caller, str], Awaitable[None]]
 
-SAID = "what can you do"
+SAID = "hello who are you"
 GREETING = "Hello! Front desk speaking. How can I help you?"
-ANSWER = "I can tell you our opening hours"
+ANSWER = "I am the front desk of a small restaurant, the Lighthouse."
 
 
 @pytest.fixture(scope="module")
-def one_slot() -> Iterator[str]:
+def front() -> Iterator[Served]:
     with served(slots=1) as front:
-        yield front.url
+        yield front
+
+
+@pytest.fixture(scope="module")
+def one_slot(front: Served) -> str:
+    return front.url
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +64,8 @@ def picture(tmp_path: Path) -> Picture:
     return take
 
 
-async def talk(one: Caller) -> None:
-    """Until the bot has answered the caller's sentence."""
+async def talk(one: Caller) -> float:
+    """Until the bot has answered the caller's sentence; its first voice to voice in milliseconds, as shown."""
 
     async def answered() -> bool:
         return await one.figure("voice-to-voice") is not None
@@ -72,16 +77,20 @@ async def talk(one: Caller) -> None:
 
     await one.until_phase("talking")
     await one.until("voice to voice", answered, 40)
+    voice_to_voice = await one.figure("voice-to-voice")
     # A recogniser may miss the sentence once; the microphone says it again.
     await one.until("question and answer in the transcript", written, 40)
+    assert voice_to_voice is not None
+    return voice_to_voice
 
 
-async def test_a_conversation_is_heard_shown_and_measured(one_slot: str, browser: Browser, picture: Picture) -> None:
-    async with caller(browser, one_slot, scheme="dark") as one:
+async def test_a_conversation_is_heard_shown_and_measured(front: Served, browser: Browser, picture: Picture) -> None:
+    async with caller(browser, front.url, scheme="dark") as one:
         assert await one.page.inner_text("#name") == "Front desk"
         await picture(one, "page-idle")
         await one.press()
-        await talk(one)
+        pressed = time.monotonic()
+        voice_to_voice = await talk(one)
         await picture(one, "page")
 
         heard = await one.heard()
@@ -89,9 +98,11 @@ async def test_a_conversation_is_heard_shown_and_measured(one_slot: str, browser
         assert heard.sent > 200
         assert heard.energy > 0.01, "the bot's packets carry no sound"
         assert await one.figure("lost") == heard.lost == 0
-        first_word, voice_to_voice = await one.figure("first-word"), await one.figure("voice-to-voice")
-        assert first_word is not None and 50 < first_word < 10_000
-        assert voice_to_voice is not None and 200 < voice_to_voice < 5_000
+        first_word = await one.figure("first-word")
+        assert first_word is not None and 50 < first_word < (time.monotonic() - pressed) * 1000
+        # The bot measures from its own side: the page adds the way there and back and the jitter buffer.
+        measured = front.events("latency")[0]["voice_to_voice_ms"]
+        assert measured - 150 < voice_to_voice < measured + 1500
         assert (await one.transcript())[0] == ("bot", GREETING)
 
         await one.press()
