@@ -69,7 +69,12 @@ def leave(code: int) -> NoReturn:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
+    """uvloop's where the bot has it, as under Pipecat's own runner, whose server then chooses it too."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def _reseed() -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import call, preload, transports
+from . import call, observers, preload, transports
 from .config import Config
 from .failure import describe
 from .forkable import obstacle
@@ -71,6 +71,7 @@ def _load(config: Config, channel: Channel, environment: Environment) -> Bot:
         channel.send({"event": "failed", "error": str(error), "where": "", "traceback": ""})
         raise SystemExit(1) from None
     preload.import_ahead()
+    observers.lighten()
     preload.share_models()
     reason = obstacle()
     preload.settle()
