@@ -208,7 +208,7 @@ class _Call:
         logs = f"voicedeploy logs --session {session}" if session else "voicedeploy logs"
         hint = f"`{logs}`: is a service's key missing, or did it fail?"
         if media.ear.first_audible is not None:
-            what = f"the bot spoke first, but answered none of {len(self._spoken)} turns"
+            what = "the bot spoke, but gave no answer to what was said to it"
             hint = "speech-to-text or the language model gave nothing: " + hint
         elif media.ended:
             what = "the bot ended the call before it said anything"

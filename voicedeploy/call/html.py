@@ -212,7 +212,7 @@ def _turns(report: Report) -> Figure | None:
     if not points:
         return None
     limits = SAME_MACHINE_MS if report.same_machine else ELSEWHERE_MS
-    turns = list(dict.fromkeys(name for name, _, _ in sorted(points)))
+    turns = sorted({name for name, _, _ in points}, key=lambda name: int(name.split()[1]))
     boxes = [
         {
             "type": "box",

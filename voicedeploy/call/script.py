@@ -14,7 +14,7 @@ DEMO = (
     ("hello.wav", "hello who are you?"),
     ("abilities.wav", "what can you do?"),
     ("time.wav", "what time is it?"),
-    ("goodbye.wav", "thank you goodbye"),
+    ("goodbye.wav", "goodbye"),
 )
 
 
