@@ -205,3 +205,20 @@ async def test_an_offer_without_start(folder: Path) -> None:
         bad = await front.http.post("/api/offer", json=offer | {"sdp": "bad"}, headers=BEARER)
         assert bad.status_code == 400
         await until(lambda: len(front.log("ended", reason="no-connection")) == 1)
+
+
+async def test_many_calls_leave_nothing_behind(folder: Path) -> None:
+    async with running(write_config(folder, {})) as front:
+        here = psutil.Process()
+        await front.call(finish_after=0)
+        await until(lambda: len(front.log("ended")) == 1)
+        before = here.num_fds()
+        for number in range(5):
+            await asyncio.gather(*(front.call(finish_after=0.02) for _ in range(4)))
+            await until(lambda done=number * 4 + 5: len(front.log("ended")) == done)  # type: ignore[misc]
+        await front.ready()
+        zygote = psutil.Process((await front.status())["zygote_pid"])
+        assert len(zygote.children()) == 1
+        # A connection of the test's client may be open now that was not open before, and the other way round.
+        assert abs(here.num_fds() - before) <= 8
+        assert front.log("ended", reason="bot-finished") == front.log("ended")

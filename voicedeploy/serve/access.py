@@ -52,7 +52,7 @@ class Doorkeeper:
         if request.scope.get("private"):
             return Caller("unix", Grant.KEY)
         peer = request.client.host if request.client else ""
-        where = address(peer, request.headers.get("x-forwarded-for", ""), self._trusted)
+        where = address(peer, ",".join(request.headers.getlist("x-forwarded-for")), self._trusted)
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         if not bearer:
             local = self._access.open_on_loopback and never_left(peer, request.headers)

@@ -25,6 +25,8 @@ BACKLOG = 1024
 KEEP_ALIVE_S = 20
 # Requests under way may finish when a listener closes.
 CLOSE_S = 5
+# Connections that were made just before a release may still bring their request.
+LAST_REQUESTS_S = 1
 
 
 class PortTaken(NotReady):
@@ -48,11 +50,16 @@ class Listener:
 
     def __init__(self, sock: socket.socket, app: ASGIApp, config: FrontConfig) -> None:
         self._sock = sock
-        protocol = type("Protocol", (GuardedProtocol,), {"trusted": networks(config.access.trusted_proxies)})
+
+        class Protocol(GuardedProtocol):
+            trusted = networks(config.access.trusted_proxies)
+
+        self._protocol_class = Protocol
+        self._late: set[asyncio.Task[None]] = set()
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=protocol,
+                http=self._protocol_class,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -74,17 +81,37 @@ class Listener:
             await asyncio.sleep(0.005)
 
     def release(self) -> None:
-        """Closes the socket at once; requests under way are still answered."""
-        if self._server.started:
-            for server in self._server.servers:
-                server.close()
+        """Closes the socket at once. Whoever has reached it before is still served."""
+        if self._sock.fileno() < 0:
+            return
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            # Those the kernel has already accepted would be reset with the socket.
+            while True:
+                accepted, _ = self._sock.accept()
+                task = loop.create_task(self._serve_late(accepted))
+                self._late.add(task)
+                task.add_done_callback(self._late.discard)
+        for server in self._server.servers:
+            server.close()
         self._sock.close()
-        self._server.should_exit = True
+        loop.call_later(LAST_REQUESTS_S, self._exit)
 
     async def close(self) -> None:
-        self.release()
         if self._serving:
+            self._exit()
             await self._serving
+        self._sock.close()
+
+    def _exit(self) -> None:
+        self._server.should_exit = True
+
+    async def _serve_late(self, accepted: socket.socket) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted)
+
+    def _protocol(self) -> GuardedProtocol:
+        config, state = self._server.config, self._server.server_state
+        return self._protocol_class(config=config, server_state=state, app_state={})
 
 
 class PublicListener:
@@ -112,8 +139,9 @@ class PublicListener:
             if self._where is None:
                 assert self.app is not None
                 sock = await self._bind()
-                self._listener = Listener(sock, self.app, self._config)
-                await self._listener.start()
+                listener = Listener(sock, self.app, self._config)
+                await listener.start()
+                self._listener = listener
                 host, port = sock.getsockname()[:2]
                 self._where = Listening(host=host, port=port)
                 self._log.info("listening", host=host, port=port)

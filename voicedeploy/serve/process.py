@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-# Without pidfds (macOS) a process is asked after this often.
+# Without a pidfd (macOS) a process is asked after this often.
 POLL_S = 0.1
 
 
@@ -30,8 +30,12 @@ class Process:
                 self._pidfd = os.pidfd_open(pid)
             except ProcessLookupError:
                 self._ended()
-            else:
-                self._loop.add_reader(self._pidfd, self._ended)
+                return
+            except OSError:
+                # No descriptors left, or a kernel without them: it is watched the slow way.
+                self._look()
+                return
+            self._loop.add_reader(self._pidfd, self._ended)
         else:
             self._look()
 

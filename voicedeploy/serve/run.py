@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voicedeploy.errors import VoiceDeployError
 from voicedeploy.serve.access import Doorkeeper
-from voicedeploy.serve.app import House, make_app
+from voicedeploy.serve.app import make_app
 from voicedeploy.serve.config import FrontConfig, load, read_key
 from voicedeploy.serve.front import Front
 from voicedeploy.serve.listener import Listener, PortTaken, PublicListener, unix_socket
@@ -19,6 +19,7 @@ from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.nursery import WORKER
 from voicedeploy.serve.peers import Peers
 from voicedeploy.serve.refusal import Refusal
+from voicedeploy.serve.routes import House
 from voicedeploy.serve.tokens import Tokens
 
 DRAINED = 0
@@ -93,7 +94,7 @@ async def _until_the_end(config: FrontConfig, front: Front, now: asyncio.Event) 
         asyncio.create_task(now.wait()): INTERRUPTED,
     }
     if config.bot.exit_on_failure:
-        waits[asyncio.create_task(front.failed_at_first.wait())] = BOT_FAILED
+        waits[asyncio.create_task(front.pool.failed_at_first.wait())] = BOT_FAILED
     try:
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         code = max(waits[task] for task in done)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voicedeploy.serve.channel import Channel, ChannelClosed
 from voicedeploy.serve.child import Child
-from voicedeploy.serve.config import ConfigError, FrontConfig
+from voicedeploy.serve.config import FrontConfig
 from voicedeploy.serve.log import Log
 from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.nursery import Backoff, Changed, Readiness, Starting, launch
@@ -89,7 +89,7 @@ class ZygoteNursery:
             born_at = loop.time()
             try:
                 await self._one_life()
-            except (OSError, ConfigError) as error:
+            except Exception as error:
                 self._turn(Failed(event="failed", error=f"{type(error).__name__}: {error}"))
             wait = backoff.after(loop.time() - born_at)
             self._metrics.zygote_deaths.inc()
