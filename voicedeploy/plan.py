@@ -69,6 +69,8 @@ class Call:
     socket: str = ""
     body: Mapping[str, Any] | None = None
     wait_s: float = 0.0
+    log: str = ""
+    """A log on the target whose last lines say why, should the call fail."""
 
 
 @dataclass(frozen=True)

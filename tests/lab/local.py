@@ -70,11 +70,18 @@ class Place:
     def argv(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "voicedeploy", *words]
 
-    def run(self, *words: str, timeout: float = 120, env: Mapping[str, str] | None = None, stdin: str = "") -> Result:
+    def run(
+        self,
+        *words: str,
+        timeout: float = 120,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        cwd: Path | None = None,
+    ) -> Result:
         started = time.monotonic()
         done = subprocess.run(
             self.argv(*words),
-            cwd=self.root,
+            cwd=cwd or self.root,
             env={**self.environment, **(env or {})},
             input=stdin,
             capture_output=True,

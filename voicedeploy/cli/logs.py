@@ -1,7 +1,5 @@
 """`voicedeploy logs`."""
 
-import json as _json
-import sys
 from typing import Annotated
 
 import typer
@@ -27,25 +25,4 @@ def logs(
     if have is None:
         raise NotReady(f"{spec.bot.name} is not on {provider.name}", hint="`voicedeploy up`")
     for text in provider.logs(have, follow=follow, lines=lines, session=session):
-        show.line(text if json else _readable(text))
-
-
-def _readable(text: str) -> str:
-    """`time  session  event  message` of one JSON line; anything else as it is."""
-    try:
-        said = _json.loads(text)
-    except ValueError:
-        return text
-    if not isinstance(said, dict):
-        return text
-    clock = str(said.pop("ts", ""))[11:23]
-    session = str(said.pop("session", None) or "-")[:8]
-    event = str(said.pop("event", ""))
-    level = str(said.pop("level", ""))
-    for name in ("release", "process"):
-        said.pop(name, None)
-    message = str(said.pop("text", "") or said.pop("message", ""))
-    rest = " ".join(f"{key}={value}" for key, value in said.items() if value not in (None, "", [], {}))
-    body = "  ".join(part for part in (event if event != "output" else "", message, rest) if part)
-    colour = {"error": "red", "warning": "yellow"}.get(level)
-    return show.paint(f"{clock} {session:<8} {body}", colour, sys.stdout) if colour else f"{clock} {session:<8} {body}"
+        show.line(text if json else show.log_line(text))

@@ -32,12 +32,34 @@ def error(failure: VoiceDeployError, *, json: bool) -> None:
         return
     if isinstance(failure, StepFailed) and failure.log:
         for entry in failure.log:
-            note(f"  {entry}")
+            note(f"  {log_line(entry)}")
         note()
     note(f"{paint('error:', 'red', sys.stderr)} {_indented(failure.message, 7)}")
     if failure.hint:
         note()
         note(f"{paint('hint:', 'cyan', sys.stderr)} {_indented(failure.hint, 6)}")
+
+
+def log_line(text: str) -> str:
+    """`time  session  event  message` of a JSON line; anything else as it is."""
+    try:
+        said = _json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(said, dict):
+        return text
+    clock = str(said.pop("ts", ""))[11:23]
+    session = str(said.pop("session", None) or "-")[:8]
+    event = str(said.pop("event", ""))
+    level = str(said.pop("level", ""))
+    for name in ("release", "process"):
+        said.pop(name, None)
+    message = str(said.pop("text", "") or said.pop("message", ""))
+    rest = " ".join(f"{key}={value}" for key, value in said.items() if value not in (None, "", [], {}))
+    body = "  ".join(part for part in (event if event != "output" else "", message, rest) if part)
+    style = {"error": "red", "warning": "yellow"}.get(level)
+    plain = f"{clock} {session:<8} {body}"
+    return paint(plain, style, sys.stdout) if style else plain
 
 
 def interrupted(*, json: bool) -> None:

@@ -25,6 +25,9 @@ from voicedeploy_providers.local.options import Options, parse
 from voicedeploy_providers.local.places import Places, state_home
 from voicedeploy_providers.local.secrets import SecretsFile, new_key, read_key
 
+READY_S = 60.0
+"""A bot with its models cold on disk was seen to take 15 s."""
+
 
 class Local:
     name: ClassVar[str] = "local"
@@ -152,7 +155,7 @@ class Local:
                     undo=stop,
                 )
             )
-        ready = Call("GET", "http://front/readyz", socket, wait_s=60)
+        ready = Call("GET", "http://front/readyz", socket, wait_s=READY_S, log=str(places.log(release)))
         steps.append(Step("✓", "ready", "the bot is loaded", ready))
         steps.append(Step("✓", "heard", "one real call", Prove(Door(self._url(), socket))))
         return steps

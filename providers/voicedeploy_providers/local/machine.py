@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,7 +104,7 @@ class Machine:
                     if _final(answer):
                         raise failure
                 if time.monotonic() >= until:
-                    raise failure
+                    raise StepFailed(failure.message, hint=failure.hint, log=failure.log or tail(call.log))
                 time.sleep(0.05)
 
     def _write(self, write: Write) -> None:
@@ -181,6 +182,14 @@ def running(pid_file: Path) -> psutil.Process | None:
     except (OSError, ValueError, KeyError, psutil.Error):
         return None
     return process if alive else None
+
+
+def tail(log: str, lines: int = 15) -> tuple[str, ...]:
+    """The last lines of a file, oldest first; none where there is no such file."""
+    if not log or not Path(log).exists():
+        return ()
+    with Path(log).open(encoding="utf-8", errors="replace") as file:
+        return tuple(line.rstrip("\n") for line in deque(file, maxlen=lines))
 
 
 def _environment() -> dict[str, str]:
