@@ -51,13 +51,19 @@ async def test_a_bot_is_heard_and_its_process_ends_with_the_call(zygote: Worker,
     assert "printed by the bot" not in zygote.log
 
 
-async def test_calls_share_models_and_keep_their_own_random_numbers(zygote: Worker, peer: Peer) -> None:
+async def test_forked_calls_have_their_own_keys_and_names(zygote: Worker, peer: Peer) -> None:
     first, second = await zygote.fork(), await zygote.fork()
     for child in (first, second):
         child.session()
     other = Peer()
     replies = [await peer.call(first), await other.call(second)]
     assert replies[0]["answer"]["pc_id"] != replies[1]["answer"]["pc_id"]
+    for secret in ("a=fingerprint:", "a=ice-pwd:", "a=ice-ufrag:", "a=ssrc:", "a=msid:"):
+        mine, others = (
+            {line for line in p.answer["sdp"].splitlines() if line.startswith(secret)} for p in (peer, other)
+        )
+        assert mine
+        assert not mine & others
     await other.close()
     await zygote.exited(second)
     assert not first.eof

@@ -73,6 +73,7 @@ def _load(config: Config, channel: Channel, environment: Environment) -> Bot:
     preload.import_ahead()
     observers.lighten()
     preload.share_models()
+    transports.rehearse(config.transport)
     reason = obstacle()
     preload.settle()
     channel.send(

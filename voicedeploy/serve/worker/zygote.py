@@ -1,6 +1,6 @@
 """The process that has loaded the bot and becomes, by fork, the process of each call.
 
-It never runs an event loop, an executor or a pipeline: what a fork must not find is not there.
+It has no event loop, no executor and no pipeline: what a fork must not find is not there.
 """
 
 import os

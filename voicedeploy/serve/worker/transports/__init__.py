@@ -1,13 +1,15 @@
 """The transports a call can come by, each a module with `prepare()` and a class that follows `Transport`.
 
-`prepare` runs before any fork, on no loop; a transport is made in the call's process when its session comes.
+`prepare` runs before any fork; a transport is made in the call's process when its session comes.
 """
 
+import asyncio
 import importlib
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 from ..config import Session
+from ..log import log
 from ..wire import Message
 
 # Pipecat's own keys.
@@ -52,6 +54,20 @@ def make(session: Session, host: Host) -> Transport:
 def prepare(kind: str) -> None:
     """Raises `Unusable` if the bot's environment cannot carry calls this way."""
     _module(kind).prepare()
+
+
+def rehearse(kind: str) -> None:
+    """Does what a call's first moments need once, so that no call does it for the first time.
+
+    On a loop that is closed before there is anything to fork; it starts no thread, which is looked at after.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(_module(kind).rehearse())
+    except Exception as error:
+        log(f"a call is not rehearsed: {error!r}")
+    finally:
+        loop.close()
 
 
 class Unusable(Exception):
