@@ -12,13 +12,22 @@ from typing import Literal
 
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
-# Keeps every peer connection that the page makes, so that a test can read WebRTC's own statistics.
+# Keeps every peer connection that the page makes and what the bot sent on it, for a test to compare with.
 KEEP_PEERS = """
 window.peers = [];
+window.told = [];
 window.RTCPeerConnection = class extends window.RTCPeerConnection {
   constructor(...options) { super(...options); window.peers.push(this); }
+  createDataChannel(...options) {
+    const channel = super.createDataChannel(...options);
+    channel.addEventListener("message", event => window.told.push(JSON.parse(event.data)));
+    return channel;
+  }
 };
 """
+READ_TOLD = """() => window.told.flatMap(({type, data}) =>
+  type === "user-transcription" && data.final ? [["you", data.text.trim()]]
+  : type === "bot-output" && data.spoken_status === "new" ? [["bot", data.text.trim()]] : [])"""
 READ_PEERS = """async () => {
   const sum = {received: 0, lost: 0, energy: 0, sent: 0};
   for (const peer of window.peers) {
@@ -52,7 +61,7 @@ def speech(file: Path, text: str, *, lead_s: float, tail_s: float) -> Path:
     sox = _tool("sox")
     subprocess.run([_tool("flite"), "-voice", "slt", "-t", text, "-o", spoken], check=True)
     form = ["-r", "48000", "-c", "1", "-b", "16"]
-    subprocess.run([sox, spoken, *form, padded, "gain", "-n", "-9", "pad", str(lead_s), str(tail_s)], check=True)
+    subprocess.run([sox, spoken, *form, padded, "gain", "-n", "-3", "pad", str(lead_s), str(tail_s)], check=True)
     room = "|sox -R -n -r 48000 -c 1 -p synth 60 pinknoise vol 0.003"
     subprocess.run(
         [sox, "-m", "-v", "1", padded, "-v", "1", room, *form, file, "trim", "0", _length(padded)], check=True
@@ -123,6 +132,10 @@ class Caller:
     async def transcript(self) -> list[tuple[Literal["you", "bot"], str]]:
         lines = await self.page.locator("#transcript").evaluate(READ_TRANSCRIPT)
         return [(side, text) for side, text in lines]
+
+    async def told(self) -> list[tuple[Literal["you", "bot"], str]]:
+        """What the bot sent of both sides' words, sentence by sentence."""
+        return [(side, text) for side, text in await self.page.evaluate(READ_TOLD)]
 
     async def figure(self, name: str) -> float | None:
         """`first-word`, `voice-to-voice`, `round-trip`, `jitter` (ms) or `lost` (packets), as shown."""
