@@ -163,13 +163,13 @@ class _Call:
             if media.ended:
                 break
             self._progress(f"turn {number} of {len(self._script.turns)}")
-            await self._exchange(media, turn)
+            await self._exchange(media, turn, last=number == len(self._script.turns))
         heard = ear.first_audible is not None
         answered = any(one.answered is not None or one.overlapped for one in self._spoken)
         if not heard or (self._script.turns and not answered):
             raise CallFailed(self._silence(media))
 
-    async def _exchange(self, media: Media, turn: Turn) -> None:
+    async def _exchange(self, media: Media, turn: Turn, *, last: bool) -> None:
         ear = media.ear
         began = time.monotonic()
         said = media.microphone.say(turn.speech)
@@ -186,7 +186,7 @@ class _Call:
         patience = min(patience, OVERLAPPED_S) if overlapped else patience
         await _until(lambda: answer() is not None or media.ended, patience)
         self._spoken.append(_Spoken(turn, began, ended, answer(), overlapped))
-        if answer() is not None:
+        if answer() is not None and (self._options.hear_out or not last):
             await self._listen_out(media)
 
     async def _listen_out(self, media: Media) -> None:

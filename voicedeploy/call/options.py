@@ -21,6 +21,8 @@ class CallOptions:
     """The bot's turn is over when it has been silent for so long."""
     monologue_timeout_s: float = 30.0
     """A bot that talks longer than this is spoken over."""
+    hear_out: bool = True
+    """False hangs up as soon as the last answer has begun: enough to know that the bot is heard."""
     busy_wait_s: float = 0.0
     """How long to keep asking a front that says that all its slots are taken."""
 

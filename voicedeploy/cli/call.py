@@ -32,14 +32,9 @@ def call(
     """Make real calls and measure: first word, voice to voice, audio health. Fails if the bot is not heard."""
     import asyncio
 
+    from voicedeploy.call import CallOptions, Script, call_many
     from voicedeploy.errors import NotHeard, UsageError
 
-    try:
-        from voicedeploy.call import CallOptions, Script, call_many
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the caller needs {error.name}, which is not installed", hint="pip install 'voicedeploy[call]'"
-        ) from error
     script = Script.from_files(wav) if wav else Script.demo(turns)
     if report is not None and not report.resolve().parent.is_dir():
         raise UsageError(f"{report.parent}: there is no such folder")
