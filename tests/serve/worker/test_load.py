@@ -95,12 +95,14 @@ import wire, helper  # a project's own modules, though the worker has one of tha
 from dotenv import load_dotenv
 load_dotenv(".env", override=True)
 import pipecat.runner.run
+from pipecat.services.llm_service import LLMService
 print("loaded:", os.environ["FROM_FILE"], os.environ["BOTH"])
 
 async def bot(runner_args):
     load_dotenv(".env", override=True)
     print("call:", os.environ["FROM_FILE"], os.environ["BOTH"], os.environ.get("ENV"), os.getcwd(), wire.mine)
     print("worker's:", [k for k in os.environ if k.startswith("VOICEDEPLOY")])
+    print("ahead:", "pipecat.adapters.llm.services.open_ai_adapter" in sys.modules)
     from pipecat.audio.vad.silero import SileroVADAnalyzer
     from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
     one, two = SileroVADAnalyzer(), SileroVADAnalyzer()
@@ -131,6 +133,7 @@ async def test_a_bot_sees_its_project_and_its_own_environment(tmp_path: Path, pr
         assert "loaded: file given" in zygote.log
         assert f"call: file given None {project} mine" in child.log
         assert "worker's: []" in child.log
+        assert "ahead: True" in child.log
         assert "shared: False True True" in child.log
 
 

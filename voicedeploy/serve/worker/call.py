@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from . import process
-from .config import Session
+from .config import Config, Session
 from .failure import describe, main_thread, stuck, waiting
 from .latency import pipelines
 from .load import Bot
@@ -37,21 +37,21 @@ STALLED_S = 20
 EXIT_FORCED = 70
 
 
-def live(channel: Channel, bot: Bot, project: Path, *, forked: bool) -> NoReturn:
+def live(channel: Channel, bot: Bot, config: Config, *, forked: bool) -> NoReturn:
     if forked:
         os.setpgid(0, 0)
         process.set_name("vd-call")
         _reseed()
     process.widen_log()
     process.prefer_for_oom()
-    loop = _new_loop()
+    loop = _fast_loop() if config.tuned else asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    call = Call(channel, bot, project)
+    call = Call(channel, bot, config.project)
     try:
         loop.run_until_complete(call.run())
     except BaseException as error:
         # Not the bot's own coroutine, which is looked after: a task of its that asks the process to exit.
-        failed = describe(error, project)
+        failed = describe(error, config.project)
         log(failed["traceback"])
         channel.send({"event": "bot", "state": "failed", **failed})
         leave(1)
@@ -68,7 +68,7 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def _fast_loop() -> asyncio.AbstractEventLoop:
     """uvloop's where the bot has it, as under Pipecat's own runner, whose server then chooses it too."""
     try:
         import uvloop

@@ -11,7 +11,10 @@ VARIABLE = "VOICEDEPLOY_WORKER"
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """`role`: `zygote` forks, `child` (isolation "spawn") is itself the process of one call."""
+    """`role`: `zygote` forks, `child` (isolation "spawn") is itself the process of one call.
+
+    `tuned`: false leaves aiortc's and Pipecat's way of working alone, for benchmarks to compare with.
+    """
 
     role: Literal["zygote", "child"]
     control_fd: int
@@ -19,6 +22,7 @@ class Config:
     entry: str
     transport: str = "webrtc"
     child: str | None = None
+    tuned: bool = True
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -36,9 +36,9 @@ def main() -> None:
     set_name("vd-zygote" if config.role == "zygote" else "vd-call")
     bot = _load(config, channel, environment)
     if config.role == "zygote":
-        Zygote(channel, lambda control: call.live(control, bot, config.project, forked=True)).serve()
+        Zygote(channel, lambda control: call.live(control, bot, config, forked=True)).serve()
     else:
-        call.live(channel, bot, config.project, forked=False)
+        call.live(channel, bot, config, forked=False)
 
 
 def _one_thread() -> None:
@@ -71,7 +71,9 @@ def _load(config: Config, channel: Channel, environment: Environment) -> Bot:
         channel.send({"event": "failed", "error": str(error), "where": "", "traceback": ""})
         raise SystemExit(1) from None
     preload.import_ahead()
-    observers.lighten()
+    if config.tuned:
+        transports.lighten(config.transport)
+        observers.lighten()
     preload.share_models()
     transports.rehearse(config.transport)
     reason = obstacle()

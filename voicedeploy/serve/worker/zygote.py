@@ -4,15 +4,17 @@ It has no event loop, no executor and no pipeline: what a fork must not find is 
 """
 
 import os
+import select
 import signal
 import socket
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .process import deaf_to_the_terminal, write_to
+from .process import deaf_to_the_terminal, die_with_parent, write_to
 from .wire import Channel, Closed
 
 Live = Callable[[Channel], None]
@@ -34,8 +36,6 @@ class Zygote:
         wake.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-        import select
-
         while True:
             readable, _, _ = select.select([self.channel.sock, woken], [], [])
             if woken in readable:
@@ -75,8 +75,6 @@ class Zygote:
                 write_to(log_fd)
                 self._be_child(control, parent)
             except BaseException:
-                import traceback
-
                 traceback.print_exc()
             finally:
                 os._exit(1)
@@ -86,8 +84,6 @@ class Zygote:
         self.channel.send({"event": "forked", "child": name, "pid": pid})
 
     def _be_child(self, control: int, parent: int) -> None:
-        from .process import die_with_parent
-
         die_with_parent()
         if os.getppid() != parent:
             return  # it died before the kernel was asked

@@ -56,6 +56,11 @@ def prepare(kind: str) -> None:
     _module(kind).prepare()
 
 
+def lighten(kind: str) -> None:
+    """Takes needless work out of what carries this transport."""
+    _module(kind).lighten()
+
+
 def rehearse(kind: str) -> None:
     """Does what a call's first moments need once, so that no call does it for the first time.
 

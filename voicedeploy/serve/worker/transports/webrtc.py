@@ -27,6 +27,9 @@ def prepare() -> None:
         ice.require()
     except ice.CannotPin as error:
         raise Unusable(str(error)) from None
+
+
+def lighten() -> None:
     media.lighten()
 
 
