@@ -20,6 +20,7 @@ from voicedeploy.call import (
     Run,
     Spread,
 )
+from voicedeploy.call.html import page
 
 ENVIRONMENT = Environment.here()
 GOOD = Run(
@@ -146,7 +147,7 @@ def test_a_bot_that_does_not_greet_is_mentioned() -> None:
 
 def test_the_page_is_one_file_that_asks_nobody_for_anything(tmp_path: Path) -> None:
     path = tmp_path / "calls.html"
-    report(GOOD, FAILED, sessions=2).write_html(path)
+    path.write_text(page(report(GOOD, FAILED, sessions=2)), "utf-8")
     page = path.read_text(encoding="utf-8")
     own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     assert page.count("<script>") == 2  # plotly once, and what draws
@@ -164,7 +165,7 @@ def test_what_a_bot_says_cannot_break_out_of_the_page(tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
     turns = (Exchange(evil, 300.0, evil, evil),)
     path = tmp_path / "calls.html"
-    report(replace(GOOD, greeting=evil, session_id=evil, turns=turns)).write_html(path)
+    path.write_text(page(report(replace(GOOD, greeting=evil, session_id=evil, turns=turns))), "utf-8")
     page = path.read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "<img src=x" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from voicedeploy.call.run import Run, rounded
@@ -176,12 +175,6 @@ class Report:
             "sessions": self.sessions,
             "environment": asdict(self.environment),
         }
-
-    def write_html(self, path: Path) -> None:
-        """One file with everything in it: it opens without a network, and may be sent to anybody."""
-        from voicedeploy.call.html import page  # plotly is read only by those who want the picture
-
-        path.write_text(page(self), encoding="utf-8")
 
 
 def _heard(runs: Sequence[Run], summary: Summary) -> Verdict:

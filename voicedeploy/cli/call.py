@@ -1,6 +1,7 @@
 """`voicedeploy call`."""
 
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,13 +40,13 @@ def call(
     if report is not None and not report.resolve().parent.is_dir():
         raise UsageError(f"{report.parent}: there is no such folder")
     callee = _callee(url, file, where, host)
-    watch = _Watch(runs * sessions, quiet=json)
-    made = asyncio.run(
-        call_many(callee, script, CallOptions(relay_only=relay_only), runs=runs, sessions=sessions, progress=watch)
-    )
-    watch.close()
+    patience = CallOptions(relay_only=relay_only)
+    with _watched(runs * sessions, quiet=json) as tell:
+        made = asyncio.run(call_many(callee, script, patience, runs=runs, sessions=sessions, progress=tell))
     if report is not None:
-        made.write_html(report)
+        from voicedeploy.call.html import page  # Plotly is read only by those who want the picture
+
+        report.write_text(page(made), "utf-8")
     if json:
         show.data(made.to_json())
     else:
@@ -77,30 +78,26 @@ def _callee(url: str | None, file: Path, where: str | None, host: str | None) ->
     return Callee.parse(door.url, key=door.key, socket=door.socket)
 
 
-class _Watch:
-    """One line that changes on a terminal; nothing elsewhere."""
+@contextmanager
+def _watched(total: int, *, quiet: bool) -> "Iterator[Callable[[Progress], None]]":
+    """A bar on stderr while calls are made; nothing where nobody watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
-    def __init__(self, total: int, *, quiet: bool) -> None:
-        self._live = sys.stderr.isatty() and not quiet
-        self._total = total
-        self._failed = 0
+    console = Console(stderr=True)
+    columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Bar(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        failed = 0
 
-    def __call__(self, progress: "Progress") -> None:
-        if progress.run is not None and not progress.run.ok:
-            self._failed += 1
-        if not self._live:
-            return
-        width = 24
-        filled = width * progress.done // max(1, self._total)
-        failed = f", {self._failed} failed" if self._failed else ""
-        bar = "█" * filled + "░" * (width - filled)
-        sys.stderr.write(f"\r\x1b[K{bar} {progress.done}/{self._total}{failed}  {progress.text}")
-        sys.stderr.flush()
+        def tell(progress: "Progress") -> None:
+            nonlocal failed
+            failed += progress.run is not None and not progress.run.ok
+            some_failed = f"{failed} failed · " if failed else ""
+            bar.update(task, completed=progress.done, description=some_failed + progress.text)
 
-    def close(self) -> None:
-        if self._live:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        yield tell
 
 
 def _print(made: "Report", report: Path | None) -> None:
