@@ -1,6 +1,8 @@
 import os
 import socket
 import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,13 @@ def small_project(tmp_path: Path) -> Path:
     local = f'[provider.local]\nport = {port}\nudp_ports = "21920-21927"\n'
     (root / "voicedeploy.toml").write_text(f'[bot]\nname = "front-desk"\n{local}')
     return root
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB. Needs root."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=True)
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -49,5 +49,7 @@ def test_a_missing_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_looking_at_the_names_imports_no_provider() -> None:
-    code = "import sys; from voicedeploy import registry; registry.names(); print('voicedeploy_providers' in sys.modules)"
+    code = (
+        "import sys; from voicedeploy import registry; registry.names(); print('voicedeploy_providers' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,28 +144,24 @@ def test_a_bot_that_does_not_greet_is_mentioned() -> None:
     assert "does not greet" in verdict(report(replace(GOOD, greeted=False)), "first word")[1]
 
 
-def test_the_page_is_one_file_that_asks_nobody_for_anything(tmp_path: Path) -> None:
-    path = tmp_path / "calls.html"
-    path.write_text(page(report(GOOD, FAILED, sessions=2)), "utf-8")
-    page = path.read_text(encoding="utf-8")
-    own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
-    assert page.count("<script>") == 2  # plotly once, and what draws
+def test_the_page_is_one_file_that_asks_nobody_for_anything() -> None:
+    text = page(report(GOOD, FAILED, sessions=2))
+    own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert text.count("<script>") == 2  # plotly once, and what draws
     assert not re.search(r"""(src|href)=|@import|url\(""", own)
-    figures = json.loads(re.search(r'id="figures">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
     assert set(figures) == {"phases", "turns", "picture", "audio"}
     assert [bar["name"] for bar in figures["phases"]["data"]] == ["start", "offer", "ice", "dtls", "first word"]
     assert figures["phases"]["data"][4]["x"] == [75.0, None]
-    embedded = json.loads(re.search(r'id="report">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    embedded = json.loads(re.search(r'id="report">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
     assert embedded["summary"]["failed"] == 1
     assert "open the port range" in own
 
 
-def test_what_a_bot_says_cannot_break_out_of_the_page(tmp_path: Path) -> None:
+def test_what_a_bot_says_cannot_break_out_of_the_page() -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
     turns = (Exchange(evil, 300.0, evil, evil),)
-    path = tmp_path / "calls.html"
-    path.write_text(page(report(replace(GOOD, greeting=evil, session_id=evil, turns=turns))), "utf-8")
-    page = path.read_text(encoding="utf-8")
-    assert "<script>alert" not in page
-    assert "<img src=x" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-    assert page.count("<script>") == 2
+    text = page(report(replace(GOOD, greeting=evil, session_id=evil, turns=turns)))
+    assert "<script>alert" not in text
+    assert "<img src=x" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert text.count("<script>") == 2

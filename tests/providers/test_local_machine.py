@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,19 +104,7 @@ def test_a_reused_process_id_is_not_taken_for_ours(tmp_path: Path) -> None:
     Machine().perform(Stop(str(pid_file)))  # and so this test lives on
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
+@pytest.mark.lab
 def test_a_full_disk_is_said_and_leaves_nothing_half_done(tiny_disk: Path) -> None:
     old = tiny_disk / "key"
     Machine().perform(Write(str(old), b"old"))

@@ -169,16 +169,6 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-@pytest.fixture
-def tiny_disk(folder: Path) -> Iterator[Path]:
-    disk = folder / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]).returncode:
-        pytest.skip("only root can make a small disk")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
-
-
 @dataclass
 class FrontProcess:
     """A front as a process of its own."""

@@ -164,6 +164,7 @@ async def test_a_front_that_may_not_outlive_a_failed_bot(folder: Path, monkeypat
         assert front.log("exit")[0]["code"] == 4
 
 
+@pytest.mark.lab
 async def test_a_full_disk_stops_no_call(folder: Path, tiny_disk: Path) -> None:
     async with running(write_config(folder, {"log": {"file": str(tiny_disk / "log")}})) as front:
         (tiny_disk / "filler").write_bytes(b"x" * (40 << 10))
