@@ -79,7 +79,7 @@ def require() -> None:
     ):
         raise CannotPin(
             "this aioice/aiortc cannot be told which UDP port to use; "
-            "voicedeploy knows aioice 0.10 to 0.13 and aiortc 1.14 to 1.16"
+            "voicedeploy is tested with aioice 0.13 and aiortc 1.16"
         )
 
 
