@@ -1,0 +1,1 @@
+"""Measurements that compare two ways in one run: `python -m benchmarks.NAME`. What they say: docs/performance.md."""
