@@ -10,6 +10,8 @@ from voicedeploy.init import names, source
 from voicedeploy.network import Transport
 from voicedeploy.render import render
 
+_NOT_READ = ("requirements*.txt", "requirements/*.txt", "Pipfile", "environment.y*ml", "setup.py", "setup.cfg")
+
 
 @dataclass(frozen=True)
 class Adopted:
@@ -134,11 +136,7 @@ def _dependencies(root: Path) -> project.Dependencies:
             return project.Dependencies(project.Source.REQUIREMENTS, ("requirements.txt",))
         return project.dependencies(root)
     if not (root / "requirements.txt").is_file():
-        others = sorted(
-            path.name
-            for pattern in ("requirements*.txt", "requirements/*.txt", "Pipfile", "environment.y*ml", "setup.py", "setup.cfg")
-            for path in root.glob(pattern)
-        )
+        others = sorted(path.relative_to(root).as_posix() for pattern in _NOT_READ for path in root.glob(pattern))
         if others:
             raise NotReady(
                 f"{', '.join(others)}: not a way to say what the bot depends on that is known here",

@@ -36,7 +36,7 @@ class Services(StrEnum):
 
 
 _OWN = {
-    Services.OFFLINE: ("services.py", "stt.py", "llm.py", "tts.py", "conversation.py", "grammar.jsgf"),
+    Services.OFFLINE: ("services.py", "stt.py", "llm.py", "tts.py", "turns.py", "conversation.py", "grammar.jsgf"),
     Services.CLOUD: ("services.py",),
 }
 _EXTRAS = {Services.OFFLINE: (), Services.CLOUD: ("cartesia", "deepgram", "openai")}
