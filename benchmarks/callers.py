@@ -13,9 +13,8 @@ from typing import Any
 import psutil
 
 import voicedeploy
-from voicedeploy.call import Callee, CallOptions, Run, Script, worker
-from voicedeploy.call.audio import Speech, silence
-from voicedeploy.call.script import Turn
+from voicedeploy.call import Callee, CallOptions, Run, Script, Turn, worker
+from voicedeploy.call.audio import FRAME_S, Speech, silence
 
 PER_PROCESS = 4
 """Calls of one process: an interpreter that is hardly ever busy when a packet is due."""
@@ -34,7 +33,7 @@ class Calls:
 
 def silent_turn(seconds: float) -> Turn:
     """Holds a call open without a word."""
-    count = round(seconds / 0.02)
+    count = round(seconds / FRAME_S)
     return Turn("", Speech((silence(),) * count, count - 1))
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from benchmarks.outcome import Outcome, Ratio, median, quantile, run, tell
+from benchmarks.outcome import Outcome, Ratio, Row, median, quantile, run, tell
 from benchmarks.servers import Front, Runner, Server
 from voicedeploy.call import CallOptions, Run, Script, call
 
@@ -59,10 +59,9 @@ def judge(runs: dict[str, list[Run]]) -> Outcome:
     for name, done in runs.items():
         values = [_ms(one) for one in done]
         phases = {phase: median([getattr(one.phases, phase) or 0.0 for one in done]) for phase in PHASES}
-        outcome.rows.append(
-            {"side": name, "first word": median(values), "p95": quantile(values, 0.95), "calls": len(values)}
-            | {("audio" if phase == "first_word" else phase): ms for phase, ms in phases.items()}
-        )
+        row: Row = {"side": name, "first word": median(values), "p95": quantile(values, 0.95), "calls": len(values)}
+        row |= {("audio" if phase == "first_word" else phase): ms for phase, ms in phases.items()}
+        outcome.rows.append(row)
     forked, cold, runner = ([_ms(one) for one in done] for done in runs.values())
     # Of each round's own pair: what slows the machine for a while slows both.
     outcome.ratios = [
