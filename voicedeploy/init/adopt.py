@@ -44,9 +44,7 @@ def adopt(
     if not root.is_dir():
         raise UsageError(f"{directory}: there is no such folder", hint="name the folder of the bot")
     if (root / spec.FILE).exists():
-        raise UsageError(
-            f"{directory / spec.FILE}: this is a project of voicedeploy already", hint="voicedeploy up"
-        )
+        raise UsageError(f"{directory / spec.FILE}: this is a project of voicedeploy already", hint="voicedeploy up")
     bot = source.read(root, _entry(root, directory, entry))
     kind = _transport(bot, transport)
     chosen = names.checked(name) if name is not None else names.of_folder(root)

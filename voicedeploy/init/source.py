@@ -29,7 +29,7 @@ _MARKS = {
     "ProtobufFrameSerializer": Transport.WEBSOCKET,
 }
 # Read by many bots, set by every system or by the runner: nothing that anybody has to provide.
-_NOT_SECRET = set("DEBUG ENV HOME HOST HOSTNAME LANG LOG_LEVEL PATH PORT PWD SHELL TMPDIR TZ USER".split())
+_NOT_SECRET = {"DEBUG", "ENV", "HOME", "HOST", "HOSTNAME", "LANG", "LOG_LEVEL", "PATH", "PORT", "SHELL", "TZ", "USER"}
 _SOUNDS_SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
