@@ -49,8 +49,6 @@ async def test_a_new_release_takes_over(folder: Path, free_port: int) -> None:
             for _ in range(2):
                 drained = await asyncio.to_thread(theirs.drain, release_port=True)
                 assert (drained.draining, drained.sessions, drained.listening) == (True, 1, False)
-            with pytest.raises(FrontRefused, match="does not open"):
-                await asyncio.to_thread(theirs.open)
         for _ in range(10):
             # Each over a new connection, and each answered by the new release.
             answer = await http.get("/status", headers=BEARER | {"Connection": "close"})
@@ -75,6 +73,68 @@ async def test_a_new_release_takes_over(folder: Path, free_port: int) -> None:
         assert old.log("ended", session=id)[0]["reason"] == "bot-finished"
         # An old release that is gone is no error.
         assert (await http.delete(f"/sessions/{id}")).status_code == 404
+
+
+async def test_back_to_a_release_that_still_drains(folder: Path, free_port: int) -> None:
+    def file(name: str, hold: bool) -> Path:
+        listen = {"port": free_port, "hold": hold, "socket": f"sockets/{name}/front.sock"}
+        return write_config(folder, {"peers_folder": "sockets", "listen": listen}, release=name)
+
+    async with running(file("r1", hold=False)) as old, running(file("r2", hold=True)) as new, public(free_port) as http:
+        id, _ = await old.call(finish_after=3)
+        with client(new) as ours, client(old) as theirs:
+            await asyncio.to_thread(ours.open)
+            await asyncio.to_thread(theirs.drain, release_port=True)
+            assert (await asyncio.to_thread(theirs.readyz)).reason == "draining"
+            # The way back is the same way: `open` ends the drain, and both share the port for a moment.
+            assert (await asyncio.to_thread(theirs.open)).port == free_port
+            assert (await asyncio.to_thread(ours.drain, release_port=True)).listening is False
+        assert await asyncio.wait_for(new.serving, 15) == 0
+        await old.ready()
+        answer = await http.get("/status", headers=BEARER | {"Connection": "close"})
+        assert (answer.json()["release"], answer.json()["draining"]) == ("r1", False)
+        second, _ = await old.call(finish_after=0.5)
+        for call in (id, second):
+            assert (await old.ended(call))["reason"] == "bot-finished"
+        assert not old.serving.done()  # the drain that was ended does not end it
+
+
+async def test_what_has_drained_does_not_come_back(folder: Path) -> None:
+    async with running(write_config(folder, {})) as front:
+        with client(front) as ours:
+            front_closes = asyncio.create_task(asyncio.to_thread(ours.drain, release_port=True))
+            await front_closes
+            with pytest.raises((FrontRefused, FrontUnreachable)):
+                await asyncio.to_thread(ours.open)
+        assert await asyncio.wait_for(front.serving, 15) == 0
+
+
+async def test_the_live_release_opens_by_itself(folder: Path, free_port: int) -> None:
+    listen = {"port": free_port, "hold": True, "live_file": "live"}
+    config = write_config(folder, {"listen": listen})
+    for live, listening in (("r0", False), ("r1", True)):
+        (folder / "live").write_text(f"{live}\n")
+        async with running(config) as front:
+            assert (await front.status())["listening"] is listening
+
+
+async def test_peers_that_come_later(folder: Path, free_port: int) -> None:
+    where = {"peers_folder": "sockets"}
+    files = {
+        name: write_config(
+            folder, where | {"listen": {"port": free_port, "hold": True, "socket": f"sockets/{name}/front.sock"}},
+            release=name,
+        )
+        for name in ("r1", "r2")
+    }  # fmt: skip
+    async with running(files["r1"]) as first, running(files["r2"]) as second, public(free_port) as http:
+        with client(first) as ours, client(second) as theirs:
+            await asyncio.to_thread(theirs.open)
+            id, _ = await second.call(finish_after=2)
+            # `first` started before `second` and finds it all the same: it may share its port and knows its calls.
+            await asyncio.to_thread(ours.open)
+            await asyncio.to_thread(theirs.drain, release_port=True)
+        assert (await http.post(f"/sessions/{id}/api/offer", json=OFFER)).status_code == 200
 
 
 async def test_a_port_that_a_stranger_has(folder: Path, free_port: int) -> None:

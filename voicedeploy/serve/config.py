@@ -1,6 +1,7 @@
 """The front's configuration: one TOML file, written by a provider, read once at start."""
 
 import ipaddress
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -80,6 +81,16 @@ class Listen(Section):
     socket: Located
     hold: bool = False
     """Serve only on the unix socket until `POST /open` arrives there."""
+    live_file: Annotated[Located | None, Optionally] = None
+    """Names the release that is live. If that is this one, `hold` does not hold: it comes back by itself."""
+
+    def held(self, release: str) -> bool:
+        if self.live_file is None or not self.hold:
+            return self.hold
+        try:
+            return self.live_file.read_text("utf-8").strip() != release
+        except OSError:
+            return True
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -189,6 +200,9 @@ class FrontConfig(Section):
     log: LogFile = LogFile()
     drain: Drain = Drain()
     peers: list[Located] = []
+    """Sockets of older releases that may still have calls."""
+    peers_folder: Annotated[Located | None, Optionally] = None
+    """Each `*/front.sock` below is a peer too, looked for whenever one is needed."""
 
     @model_validator(mode="after")
     def _a_port_for_each_call(self) -> Self:
@@ -253,6 +267,12 @@ def _look(path: Path, config: FrontConfig) -> None:
         read_secrets(bot.env_file)
 
 
+def _credential(file: Path) -> bool:
+    """systemd keeps its credentials in a folder that only the service may enter; the mode shows an ACL's mask."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return bool(folder) and file.parent == Path(str(folder))
+
+
 def read_secrets(file: Path) -> dict[str, str]:
     """Raises `ConfigError`, which never shows a value."""
     try:
@@ -262,7 +282,7 @@ def read_secrets(file: Path) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {type(error).__name__}", hint="make it readable for the front") from error
-    if mode & 0o077:
+    if mode & 0o077 and not _credential(file):
         raise ConfigError(f"{file}: the bot's secrets can be read by others", hint=f"chmod 600 {file}")
     try:
         return TypeAdapter(dict[str, str]).validate_json(text or "{}", strict=True)
@@ -284,7 +304,7 @@ def read_key(path: Path, config: FrontConfig) -> str:
             f"{path}: access.key_file: {file}: {error}",
             hint="write 32 random characters into it: openssl rand -hex 32",
         ) from error
-    if mode & 0o077:
+    if mode & 0o077 and not _credential(file):
         raise ConfigError(f"{path}: access.key_file: {file} can be read by others", hint=f"chmod 600 {file}")
     if len(key) < 32:
         raise ConfigError(

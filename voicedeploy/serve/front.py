@@ -46,6 +46,7 @@ class Front:
         self._cores = cores() if config.session.cpu <= 1 else []
         self._lives: set[asyncio.Task[None]] = set()
         self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self._deadline: asyncio.TimerHandle | None = None
         metrics.slots.set(config.pool.max)
 
     def start(self) -> None:
@@ -116,9 +117,21 @@ class Front:
         self.draining = True
         timeout_s = self.config.drain_timeout_s
         self.log.info("drain", sessions=len(self.sessions), timeout_s=timeout_s)
-        asyncio.get_running_loop().call_later(timeout_s, self._end_all)
+        self._deadline = asyncio.get_running_loop().call_later(timeout_s, self._end_all)
         self.pool.drain()
         self._look_if_drained()
+
+    def resume(self) -> bool:
+        """Takes new calls again after a drain; False if the last call has ended and so has this front."""
+        if self.drained.is_set():
+            return False
+        if self.draining:
+            self.draining = False
+            if self._deadline:
+                self._deadline.cancel()
+            self.log.info("resume", sessions=len(self.sessions))
+            self.pool.resume()
+        return True
 
     def find(self, id: str) -> Session | None:
         return self.sessions.get(id)

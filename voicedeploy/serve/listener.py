@@ -115,7 +115,7 @@ class Listener:
 
 
 class PublicListener:
-    """The TCP listener: opened and released at most once each."""
+    """The TCP listener. What was released can be opened again, by a front that resumes."""
 
     def __init__(self, config: FrontConfig, peers: Peers, log: Log) -> None:
         self.app: ASGIApp | None = None
@@ -124,18 +124,16 @@ class PublicListener:
         self._log = log
         self._opening = asyncio.Lock()
         self._listener: Listener | None = None
+        self._former: list[Listener] = []
         self._where: Listening | None = None
-        self._released = False
 
     @property
     def listening(self) -> Listening | None:
-        return None if self._released else self._where
+        return self._where
 
     async def open(self) -> Listening:
         """Returns when the port is bound. Opening twice is opening once. Raises `Refusal` 409 `port-taken`."""
         async with self._opening:
-            if self._released:
-                raise Refusal(409, "draining", "the port was given up for a newer release")
             if self._where is None:
                 assert self.app is not None
                 sock = await self._bind()
@@ -148,15 +146,16 @@ class PublicListener:
             return self._where
 
     def release(self) -> None:
-        if self._listener and not self._released:
+        if self._listener:
             self._listener.release()
+            self._former.append(self._listener)
             self._log.info("port-released")
-        self._released = True
+        self._listener = self._where = None
 
     async def close(self) -> None:
-        self._released = True
-        if self._listener:
-            await self._listener.close()
+        self._where = None
+        for listener in (*self._former, *([self._listener] if self._listener else [])):
+            await listener.close()
 
     async def _bind(self) -> socket.socket:
         """An older release of this bot may hold the port for a moment longer; nobody else may."""

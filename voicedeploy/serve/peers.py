@@ -26,15 +26,27 @@ def no_tls() -> ssl.SSLContext:
 
 
 class Peers:
-    def __init__(self, sockets: Sequence[Path]) -> None:
-        self._clients = [
-            httpx.AsyncClient(
+    """`sockets` are peers for good; those in `folder` (`*/front.sock`, without `own`) come and go."""
+
+    def __init__(self, sockets: Sequence[Path], folder: Path | None = None, own: Path | None = None) -> None:
+        self._sockets = tuple(sockets)
+        self._folder = folder
+        self._own = own
+        self._known: dict[Path, httpx.AsyncClient] = {}
+
+    @property
+    def _clients(self) -> list[httpx.AsyncClient]:
+        found = sorted(self._folder.glob("*/front.sock")) if self._folder else []
+        return [self._client(socket) for socket in (*self._sockets, *found) if socket != self._own]
+
+    def _client(self, socket: Path) -> httpx.AsyncClient:
+        if socket not in self._known:
+            self._known[socket] = httpx.AsyncClient(
                 transport=httpx.AsyncHTTPTransport(uds=str(socket), verify=no_tls()),
                 base_url="http://peer",
                 timeout=TIMEOUT_S,
             )
-            for socket in sockets
-        ]
+        return self._known[socket]
 
     async def forward(self, request: Request, body: bytes) -> Response | None:
         """The answer of the peer that knows the call; None if none does."""
@@ -69,5 +81,5 @@ class Peers:
         return found
 
     async def close(self) -> None:
-        for client in self._clients:
+        for client in self._known.values():
             await client.aclose()

@@ -200,8 +200,8 @@ class Routes:
 
     async def open(self, request: Request) -> Response:
         self._govern(request)
-        if self._front.draining:
-            raise Refusal(409, "draining", "a front that drains does not open", hint="start a new one")
+        if not self._front.resume():
+            raise Refusal(409, "draining", "the last call has ended, and this front with it", hint="start a new one")
         where = await self._house.listener.open()
         return _json(Opened(listening=True, host=where.host, port=where.port).model_dump())
 

@@ -46,7 +46,7 @@ async def run_front(config: FrontConfig, key: str, *, worker: Path = WORKER) -> 
     sock = unix_socket(config.listen.socket)
     inode = config.listen.socket.stat().st_ino
     log = Log(config.log.file, max_bytes=config.log.max_bytes, release=config.bot.release)
-    peers = Peers(config.peers)
+    peers = Peers(config.peers, config.peers_folder, config.listen.socket)
     try:
         with _logging_into(log):
             code = await _run(config, key, worker, sock, log, peers)
@@ -73,9 +73,10 @@ async def _run(config: FrontConfig, key: str, worker: Path, sock: socket.socket,
     public.app = make_app(house, private=False)
     private = Listener(sock, make_app(house, private=True), config)
     now = asyncio.Event()
-    log.info("start", bot=config.bot.name, socket=str(config.listen.socket), hold=config.listen.hold)
+    hold = config.listen.held(config.bot.release)
+    log.info("start", bot=config.bot.name, socket=str(config.listen.socket), hold=hold)
     try:
-        if not config.listen.hold:
+        if not hold:
             try:
                 await public.open()
             except Refusal as error:

@@ -69,6 +69,11 @@ class WarmPool:
         self._closing = True
         self.changed()
 
+    def resume(self) -> None:
+        """After `drain`: processes are born again."""
+        self._closing = False
+        self.changed()
+
     async def close(self) -> None:
         """Ends every process that waits, then what they are born from: calls must be over before."""
         self._closing = True
