@@ -68,11 +68,11 @@ PLAN = Plan(
 )
 
 
-def heard(door: Door) -> str:
+def heard(door: Door, report: str) -> str:
     return f"heard at {door.url}"
 
 
-def not_heard(door: Door) -> str:
+def not_heard(door: Door, report: str) -> str:
     raise NotHeard("silence")
 
 

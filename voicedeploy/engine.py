@@ -12,8 +12,9 @@ from voicedeploy.plan import Action, Door, Plan, Prove, Step, Target
 from voicedeploy.provider import Finding, Provider
 from voicedeploy.spec import Spec
 
-Prover = Callable[[Door], str]
-"""Makes one real call; a line about what was heard, or `NotHeard`."""
+Prover = Callable[[Door, str], str]
+"""Makes one real call, or reads the report (JSON) of one that the target made; a line about what was heard, or
+`NotHeard`."""
 
 
 class Watch(Protocol):
@@ -104,7 +105,9 @@ def carry_out(plan: Plan, target: Target, prove: Prover, watch: Watch) -> None:
 
 
 def _perform(action: Action, target: Target, prove: Prover) -> str:
-    return prove(action.door) if isinstance(action, Prove) else target.perform(action)
+    if not isinstance(action, Prove):
+        return target.perform(action)
+    return prove(action.door, target.ask(action.at_target) if action.at_target else "")
 
 
 def _undo(steps: list[Step], target: Target, prove: Prover, watch: Watch) -> None:

@@ -75,9 +75,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Prove:
-    """A real call that must be heard. The engine makes it, from where the command was typed."""
+    """A real call that must be heard. It is made from where the command was typed, or by `at_target`.
+
+    `at_target` runs on the target, behind whatever stands before it, and prints a report as `call --json` does.
+    """
 
     door: "Door"
+    at_target: Command | None = None
 
 
 Action = Command | Write | Upload | Remove | Start | Stop | Call | Prove
@@ -91,6 +95,8 @@ class Door:
     url: str
     socket: str = ""
     key: str = field(default="", repr=False)
+    ca: str = ""
+    """Certificates in PEM to trust beside the system's; a target with a certificate authority of its own has one."""
 
 
 Change = Literal["+", "~", "-", "✓"]
@@ -174,5 +180,5 @@ def describe(action: Action) -> dict[str, Any]:
             return {"kind": kind, "pid_file": pid_file, "grace_s": grace_s}
         case Call(method=method, url=url, socket=socket, body=body):
             return {"kind": kind, "method": method, "url": url, "socket": socket, "body": body}
-        case Prove(door=door):
-            return {"kind": kind, "url": door.url, "socket": door.socket}
+        case Prove(door=door, at_target=there):
+            return {"kind": kind, "url": door.url, "socket": door.socket, "at_target": bool(there)}

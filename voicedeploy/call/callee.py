@@ -18,9 +18,11 @@ class Callee:
     key: str = field(default="", repr=False)
     invite: str = field(default="", repr=False)
     socket: str = ""
+    ca: str = ""
+    """Certificates in PEM to trust beside the system's."""
 
     @classmethod
-    def parse(cls, url: str, *, key: str = "", socket: str = "") -> "Callee":
+    def parse(cls, url: str, *, key: str = "", socket: str = "", ca: str = "") -> "Callee":
         """Reads an address as people paste it: `https://host/#invite=TOKEN`, `http://localhost:7860/`.
 
         Raises UsageError for anything that is not http or https.
@@ -32,7 +34,7 @@ class Callee:
                 hint="it begins with https:// (or http:// on this machine), e.g. http://localhost:7860/",
             )
         invite = parse_qs(parts.fragment).get("invite", [""])[0]
-        return cls(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), key, invite, socket)
+        return cls(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), key, invite, socket, ca)
 
     @property
     def host(self) -> str:

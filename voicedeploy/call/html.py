@@ -6,11 +6,15 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
-
 from voicedeploy.call.audio import AUDIBLE_DBFS
 from voicedeploy.call.report import ELSEWHERE_MS, FIRST_WORD_MS, SAME_MACHINE_MS, Report
 from voicedeploy.call.run import Run, rounded
+from voicedeploy.errors import NotReady
+
+try:
+    from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+except ModuleNotFoundError as error:
+    raise NotReady("a page with pictures needs plotly", hint="pip install 'voicedeploy[call]'") from error
 
 PHASES = {
     "start": "#5b7fd9",

@@ -28,3 +28,7 @@ class CallOptions:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+BRIEF = CallOptions(quiet_s=0.5, hear_out=False)
+"""For the call that only proves that the bot is heard."""

@@ -49,6 +49,8 @@ class Signalling:
         tls = (
             ssl.create_default_context() if callee.url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
+        if callee.ca:
+            tls.load_verify_locations(cadata=callee.ca)
         self._http = httpx.AsyncClient(
             transport=private, timeout=timeout_s, trust_env=not callee.on_loopback, verify=tls
         )

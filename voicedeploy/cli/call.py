@@ -75,7 +75,7 @@ def _callee(url: str | None, file: Path, where: str | None, host: str | None) ->
             f"{spec.bot.name} is not on {provider.name}", hint="`voicedeploy up`, or name an address to call"
         )
     door = provider.door(have)
-    return Callee.parse(door.url, key=door.key, socket=door.socket)
+    return Callee.parse(door.url, key=door.key, socket=door.socket, ca=door.ca)
 
 
 @contextmanager

@@ -1,13 +1,11 @@
 """The call that proves a deployment."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
 from voicedeploy.errors import NotHeard, NotReady
 from voicedeploy.plan import Door
-
-if TYPE_CHECKING:
-    from voicedeploy.call import Run
 
 
 class Proof:
@@ -16,34 +14,47 @@ class Proof:
     def __init__(self) -> None:
         self.run: dict[str, Any] | None = None
 
-    def __call__(self, door: Door) -> str:
-        try:
-            from voicedeploy.call import Callee, CallOptions, Script, call_many
-        except NotReady as error:
-            raise NotReady(error.message, hint=f"{error.hint}; or --no-call, to take it on trust") from error
-        callee = Callee.parse(door.url, key=door.key, socket=door.socket)
-        (run,) = asyncio.run(call_many(callee, Script.demo(1), CallOptions(quiet_s=0.5, hear_out=False))).runs
-        self.run = run.to_json()
-        if run.first_word_ms is None:
-            failure = run.error
+    def __call__(self, door: Door, report: str) -> str:
+        self.run = _first(report) if report else _call(door)
+        if self.run["first_word_ms"] is None:
+            failure = self.run["error"] or {}
             raise NotHeard(
-                f"the bot is not heard: {failure.message if failure else 'silence'}",
-                hint=failure.hint if failure else "`voicedeploy logs` shows what the bot did",
+                f"the bot is not heard: {failure.get('message') or 'silence'}",
+                hint=failure.get("hint") or "`voicedeploy logs` shows what the bot did",
             )
-        return heard(run)
+        return heard(self.run)
 
 
-def heard(run: "Run") -> str:
+def _first(report: str) -> dict[str, Any]:
+    try:
+        run: dict[str, Any] = json.loads(report)["runs"][0]
+    except (ValueError, LookupError, TypeError):
+        last = report.strip().splitlines()[-1:] or ["nothing"]
+        raise NotHeard(f"the call on the target said {last[0]!r}", hint="`voicedeploy logs`") from None
+    return run
+
+
+def _call(door: Door) -> dict[str, Any]:
+    try:
+        from voicedeploy.call import Callee, Script, call_many
+        from voicedeploy.call.options import BRIEF
+    except NotReady as error:
+        raise NotReady(error.message, hint=f"{error.hint}; or --no-call, to take it on trust") from error
+    callee = Callee.parse(door.url, key=door.key, socket=door.socket, ca=door.ca)
+    return asyncio.run(call_many(callee, Script.demo(1), BRIEF)).runs[0].to_json()
+
+
+def heard(run: dict[str, Any]) -> str:
     """One line: `first word 0.14 s · voice to voice 0.31 s · 0 lost`."""
-    parts = [f"first word {run.first_word_ms / 1000:.2f} s"] if run.first_word_ms is not None else []
-    answers = sorted(turn.voice_to_voice_ms for turn in run.turns if turn.voice_to_voice_ms is not None)
+    parts = [f"first word {run['first_word_ms'] / 1000:.2f} s"]
+    answers = sorted(turn["voice_to_voice_ms"] for turn in run["turns"] if turn["voice_to_voice_ms"] is not None)
     if answers:
         parts.append(f"voice to voice {answers[len(answers) // 2] / 1000:.2f} s")
-    elif run.turns:
+    elif run["turns"]:
         parts.append("no answer to what was said")
-    parts.append(f"{run.audio.lost} lost")
+    parts.append(f"{run['audio']['lost']} lost")
     return " · ".join(parts)
 
 
-def no_proof(door: Door) -> str:
+def no_proof(door: Door, report: str) -> str:
     raise AssertionError("taking a deployment away needs no call")

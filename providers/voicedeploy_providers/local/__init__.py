@@ -12,16 +12,17 @@ import tomli_w
 
 from voicedeploy import project
 from voicedeploy.deployment import Deployment, Draining, State, Status
+from voicedeploy.front import Seat, config
 from voicedeploy.network import NoUdp, Offer, OpenUdp
 from voicedeploy.plan import Call, Door, Plan, Prove, Remove, Start, Step, Stop, Target, Upload, Write
 from voicedeploy.provider import Finding, Secrets
-from voicedeploy.render import Artifact, render
+from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
 from voicedeploy_providers.local import checks, environment, journal
 from voicedeploy_providers.local.fronts import Front, front, fronts
 from voicedeploy_providers.local.lock import held
 from voicedeploy_providers.local.machine import Machine
-from voicedeploy_providers.local.options import Options, parse
+from voicedeploy_providers.local.options import Options
 from voicedeploy_providers.local.places import Places, state_home
 from voicedeploy_providers.local.secrets import SecretsFile, new_key, read_key
 
@@ -38,7 +39,7 @@ class Local:
 
     @classmethod
     def configure(cls, options: Mapping[str, Any]) -> Self:
-        return cls(parse(options))
+        return cls(Options.parse(options, cls.name))
 
     def offer(self, spec: Spec) -> Offer:
         ports = self._options.ports(spec.pool.max)
@@ -131,7 +132,7 @@ class Local:
     def _front(
         self, spec: Spec, release: str, places: Places, current: Front | None, running: list[Front]
     ) -> list[Step]:
-        config = places.config(release)
+        path = places.config(release)
         stop = Stop(str(places.pid_file(release)))
         socket = str(places.socket(release))
         peers = tuple(f.socket for f in running if f.release != release)
@@ -140,7 +141,7 @@ class Local:
             if current is not None:
                 steps.append(Step("-", "front", f"{release} is {current.reason or 'draining'}", stop))
             text = self._config(spec, release, peers)
-            steps.append(Step("+", "settings", config.name, Write(str(config), text.encode(), 0o600)))
+            steps.append(Step("+", "settings", path.name, Write(str(path), text.encode(), 0o600)))
             pool = spec.pool
             steps.append(
                 Step(
@@ -148,7 +149,7 @@ class Local:
                     "front",
                     f"{self._options.host}:{self._options.port}, {pool.max} slots, {pool.min} warm",
                     Start(
-                        (*environment.voicedeploy(), "serve", "--config", str(config)),
+                        (*environment.voicedeploy(), "serve", "--config", str(path)),
                         log=str(places.output(release)),
                         pid_file=str(places.pid_file(release)),
                     ),
@@ -199,20 +200,22 @@ class Local:
     def _config(self, spec: Spec, release: str, peers: tuple[str, ...]) -> str:
         places = Places.of(spec.bot.name)
         ports = self._options.ports(spec.pool.max)
-        values = {
-            "spec": spec,
-            "release": release,
-            "peers": peers,
-            "project": places.release(release),
-            "python": environment.python(spec, places),
-            "secrets": places.secrets,
-            "key": places.key,
-            "socket": places.socket(release),
-            "log": places.log(release),
-            "udp_ports": f"{ports[0]}-{ports[-1]}",
-            **self._options.model_dump(include={"host", "port", "public_ip", "nets"}),
-        }
-        return render("local/front.toml.j2", values)
+        seat = Seat(
+            project=str(places.release(release)),
+            python=str(environment.python(spec, places)),
+            secrets=str(places.secrets),
+            key=str(places.key),
+            socket=str(places.socket(release)),
+            host=self._options.host,
+            port=self._options.port,
+            udp_ports=f"{ports[0]}-{ports[-1]}",
+            public_ip=self._options.public_ip,
+            nets=self._options.nets,
+            log=str(places.log(release)),
+            peers=peers,
+            open_on_loopback=True,
+        )
+        return config(spec, release, seat)
 
     def _url(self) -> str:
         host = self._options.host

@@ -1,23 +1,17 @@
 """What can stand in the way on this machine, seen before anything is done."""
 
-import ast
 import importlib.util
-import re
 import shutil
 import socket
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import uv
 
-from voicedeploy import project
-from voicedeploy.errors import NotReady
+from voicedeploy import readiness
 from voicedeploy.network import Transport
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
-from voicedeploy.stun import answers
 from voicedeploy_providers.local.options import Options
 from voicedeploy_providers.local.places import Places, state_home
 from voicedeploy_providers.local.secrets import SecretsFile
@@ -30,14 +24,11 @@ def findings(spec: Spec, options: Options, ours: bool) -> list[Finding]:
     return [
         *_system(),
         *_front(),
-        *_bot(spec),
-        *_dependencies(spec),
+        *readiness.findings(spec, SecretsFile(Places.of(spec.bot.name)).names()),
         *_python(spec),
-        *_secrets(spec),
         *([] if ours else _port(options)),
         *_udp(spec, options, ours),
         *_disk(),
-        *_stun(spec),
     ]
 
 
@@ -70,71 +61,6 @@ def _front() -> list[Finding]:
     return []
 
 
-def _bot(spec: Spec) -> list[Finding]:
-    path = spec.root / spec.bot.entry
-    try:
-        tree = ast.parse(path.read_bytes(), path.name)
-    except FileNotFoundError:
-        return [
-            Finding(
-                "VD003",
-                "error",
-                "bot",
-                f"{spec.bot.entry}: there is no such file",
-                "set `bot.entry` in voicedeploy.toml",
-            )
-        ]
-    except (OSError, SyntaxError, ValueError) as error:
-        return [Finding("VD004", "error", "bot", f"{spec.bot.entry}: {error}", "correct the file")]
-    defined = {node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
-    imported = {a.asname or a.name for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
-    if "bot" in defined | imported:
-        return [Finding("VD000", "ok", "bot", f"{spec.bot.entry}: async def bot(runner_args)")]
-    return [
-        Finding(
-            "VD005",
-            "error",
-            "bot",
-            f"{spec.bot.entry} has no `async def bot(runner_args)`",
-            "see Pipecat's guide to the runner, or set `bot.entry`",
-        )
-    ]
-
-
-def _dependencies(spec: Spec) -> list[Finding]:
-    try:
-        needs = project.dependencies(spec.root)
-    except NotReady as error:
-        return [Finding("VD006", "error", "packages", error.message, error.hint)]
-    if needs.source is not project.Source.UV_LOCK:
-        return [
-            Finding(
-                "VD007", "warning", "packages",
-                f"{needs.files[0]} without a lock file: each new environment may get other versions",
-                "uv lock" if needs.source is project.Source.PYPROJECT else "pin exact versions in it",
-            )
-        ]  # fmt: skip
-    if spec.transport.kind is Transport.WEBRTC and not _locks(spec.root / "uv.lock", "aiortc"):
-        return [
-            Finding(
-                "VD008",
-                "error",
-                "packages",
-                "transport `webrtc` needs aiortc, and uv.lock does not have it",
-                "uv add 'pipecat-ai[webrtc]'",
-            )
-        ]
-    return [Finding("VD000", "ok", "packages", "uv.lock")]
-
-
-def _locks(lock: Path, name: str) -> bool:
-    try:
-        packages = tomllib.loads(lock.read_text("utf-8")).get("package", [])
-    except (OSError, ValueError):
-        return True  # uv says what is wrong with it, better than we could
-    return any(package.get("name") == name for package in packages)
-
-
 def _python(spec: Spec) -> list[Finding]:
     wanted = spec.bot.python
     if wanted is None:
@@ -151,14 +77,6 @@ def _python(spec: Spec) -> list[Finding]:
             )
         ]
     return [Finding("VD000", "ok", "python", found.stdout.strip())]
-
-
-def _secrets(spec: Spec) -> list[Finding]:
-    missing = sorted(set(spec.bot.secrets) - set(SecretsFile(Places.of(spec.bot.name)).names()))
-    if not missing:
-        return []
-    names = " ".join(missing)
-    return [Finding("VD010", "error", "secrets", f"not set: {', '.join(missing)}", f"voicedeploy secrets set {names}")]
 
 
 def _port(options: Options) -> list[Finding]:
@@ -192,7 +110,7 @@ def _udp(spec: Spec, options: Options, ours: bool) -> list[Finding]:
     if len(ports) - len(busy) < spec.pool.max and not ours:
         return [
             Finding(
-                "VD013", "error", "udp", f"{len(busy)} of the ports {ports[0]}-{ports[-1]} are in use by other programs",
+                "VD013", "error", "udp", f"{len(busy)} of the ports {ports[0]}-{ports[-1]} are taken by other programs",
                 'choose another range: [provider.local] udp_ports = "21000-21015"',
             )
         ]  # fmt: skip
@@ -224,19 +142,3 @@ def _disk() -> list[Finding]:
             )
         ]
     return []
-
-
-def _stun(spec: Spec) -> list[Finding]:
-    """The bot's answer waits 5 s for each STUN server that is silent, in every call."""
-    found = []
-    for server in spec.transport.ice_servers:
-        for url in server.urls:
-            match = re.fullmatch(r"stun:(\[[^\]]+\]|[^:?]+)(?::(\d+))?(?:\?.*)?", url)
-            if match and not answers(match[1].strip("[]"), int(match[2] or 3478), wait_s=2.0):
-                found.append(
-                    Finding(
-                        "VD015", "warning", "stun", f"{url} does not answer: every call waits 5 s longer",
-                        "take it out of `transport.ice_servers`; on this machine and its network none is needed",
-                    )
-                )  # fmt: skip
-    return found

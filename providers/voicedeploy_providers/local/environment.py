@@ -1,12 +1,12 @@
-"""The bot's own environment, made by uv from exactly what the project locks. Nothing of ours is installed in it."""
+"""How uv is run on this machine."""
 
 import sys
 from pathlib import Path
 
 import uv
 
-from voicedeploy import project
-from voicedeploy.plan import Command, Step
+from voicedeploy import environment
+from voicedeploy.plan import Step
 from voicedeploy.spec import Spec
 from voicedeploy_providers.local.places import Places
 
@@ -17,7 +17,7 @@ def voicedeploy() -> tuple[str, ...]:
 
 
 def _folder(spec: Spec, places: Places) -> Path:
-    return places.environment(project.dependencies(spec.root).digest(spec.root, spec.bot.python or ""))
+    return places.environment(environment.digest(spec))
 
 
 def python(spec: Spec, places: Places) -> Path:
@@ -25,29 +25,12 @@ def python(spec: Spec, places: Places) -> Path:
 
 
 def steps(spec: Spec, places: Places, release: str) -> list[Step]:
-    """Cheap when the environment is already there: uv then finds nothing to do."""
-    needs = project.dependencies(spec.root)
-    folder, root = _folder(spec, places), places.release(release)
-    interpreter = ("--python", spec.bot.python) if spec.bot.python else ()
-    detail = f"reuses {folder.name}" if folder.exists() else needs.files[-1]
-    tool = uv.find_uv_bin()
-    if needs.source is project.Source.REQUIREMENTS:
-        make = (tool, "venv", "--quiet", "--allow-existing", *interpreter, str(folder))
-        install = (
-            tool,
-            "pip",
-            "install",
-            "--compile-bytecode",
-            "--python",
-            str(folder),
-            "-r",
-            "requirements.txt",
-        )
-        return [
-            Step("+", "python", folder.name, Command(make)),
-            Step("+", "environment", detail, Command(install, cwd=str(root))),
-        ]
-    sync = (tool, "sync", "--no-dev", "--no-install-project", "--compile-bytecode", *interpreter)
-    frozen = ("--frozen",) if needs.locked else ()
-    env = {"UV_PROJECT_ENVIRONMENT": str(folder)}
-    return [Step("+", "environment", detail, Command((*sync, *frozen), cwd=str(root), env=env))]
+    folder = _folder(spec, places)
+    return environment.steps(
+        spec,
+        uv=uv.find_uv_bin(),
+        folder=str(folder),
+        source=str(places.release(release)),
+        env={},
+        exists=folder.exists(),
+    )

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import psutil
 
+from voicedeploy import environment, front
 from voicedeploy.errors import StepFailed
 from voicedeploy.plan import Action, Call, Command, Prove, Question, Remove, Start, Stop, Upload, Write
 
@@ -43,7 +44,7 @@ class Machine:
         with _disk_errors():
             match action:
                 case Command():
-                    return _packages(self._command(action))
+                    return environment.packages(self._command(action))
                 case Call():
                     self._call(action)
                 case Write():
@@ -83,7 +84,7 @@ class Machine:
             lines = tuple(line for line in said.splitlines() if line.strip())
             raise StepFailed(
                 f"`{Path(command.argv[0]).name} {' '.join(command.argv[1:3])}` failed with exit code {done.returncode}",
-                hint=_hint(said),
+                hint=environment.hint(said),
                 log=lines[-15:],
             )
         return said
@@ -100,8 +101,8 @@ class Machine:
                 else:
                     if answer.status_code == 200:
                         return answer.text
-                    failure = _refusal(call, answer)
-                    if _final(answer):
+                    failure = front.refusal(call, answer.status_code, answer.text)
+                    if front.final(answer.status_code, answer.text):
                         raise failure
                 if time.monotonic() >= until:
                     raise StepFailed(failure.message, hint=failure.hint, log=failure.log or tail(call.log))
@@ -194,57 +195,6 @@ def tail(log: str, lines: int = 15) -> tuple[str, ...]:
 
 def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k in _INHERITED or k.startswith(_INHERITED_PREFIXES)}
-
-
-def _refusal(call: Call, answer: httpx.Response) -> StepFailed:
-    said = _json(answer)
-    if said.get("reason") == "failed":
-        where = f"{said['where']}  " if said.get("where") else ""
-        return StepFailed(
-            f"the bot does not start: {where}{said.get('error', '')}",
-            hint=_hint(str(said.get("error", ""))),
-            log=tuple(str(said.get("traceback", "")).rstrip().splitlines()[-15:]),
-        )
-    error = said.get("error")
-    if isinstance(error, dict):
-        return StepFailed(str(error.get("message", answer.text)), hint=str(error.get("hint", "")))
-    return StepFailed(f"{call.method} {call.url}: {answer.status_code} {said.get('reason', answer.text[:200])}")
-
-
-def _final(answer: httpx.Response) -> bool:
-    """Waiting longer cannot help."""
-    return answer.status_code < 500 or _json(answer).get("reason") == "failed"
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        said = answer.json()
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _hint(said: str) -> str:
-    if "No module named" in said:
-        return "add the module to the bot's dependencies (uv add …), then `voicedeploy up` again"
-    if "dns error" in said or "lookup address" in said or "Failed to fetch" in said or "error sending request" in said:
-        return "the packages have to come over the network once; check it, then `voicedeploy up` again"
-    if "No space left" in said:
-        return "free some disk space, then `voicedeploy up` again"
-    if "No interpreter found" in said or "no interpreter found" in said:
-        return "install that Python, or change `bot.python` in voicedeploy.toml"
-    if "lockfile" in said:
-        return "`uv lock` in the project brings the lock file up to date"
-    return ""
-
-
-def _packages(said: str) -> str:
-    """uv's own count of what it did: `112 packages`."""
-    for line in reversed(said.splitlines()):
-        words = line.split()
-        if words[:1] == ["Installed"] and words[2:3] in (["packages"], ["package"]):
-            return f"{words[1]} {words[2]}"
-    return ""
 
 
 def _remove(path: Path) -> None:

@@ -55,7 +55,7 @@ class Places:
         return self.root / "releases" / release
 
     def environment(self, digest: str) -> Path:
-        return self.root / "envs" / digest[:12]
+        return self.root / "envs" / digest
 
     def run(self, release: str) -> Path:
         return self.root / "run" / release

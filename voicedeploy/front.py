@@ -1,0 +1,72 @@
+"""What a provider has to know of the front: the file it starts from, and what its answers mean."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from voicedeploy import environment
+from voicedeploy.errors import StepFailed
+from voicedeploy.plan import Call
+from voicedeploy.render import render
+from voicedeploy.spec import Spec
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a front sits on its target. Paths are the target's; those that do not begin with `/` are beside the file.
+
+    `udp_ports` is a range ("20000-20015"); `log` "" is standard error. `trusted_proxies`: only from these networks is
+    `X-Forwarded-For` believed. `open_on_loopback`: whoever is on the machine may start a call without a token.
+    """
+
+    project: str
+    python: str
+    secrets: str
+    key: str
+    socket: str
+    host: str
+    port: int
+    udp_ports: str
+    public_ip: str = ""
+    nets: tuple[str, ...] = ()
+    log: str = ""
+    peers: tuple[str, ...] = ()
+    peers_folder: str = ""
+    live_file: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    open_on_loopback: bool = False
+
+
+def config(spec: Spec, release: str, seat: Seat) -> str:
+    """The text of front.toml."""
+    return render("front.toml.j2", {"spec": spec, "release": release, **asdict(seat)})
+
+
+def refusal(call: Call, status: int, text: str) -> StepFailed:
+    """What an answer that is not 200 means for a step."""
+    said = _json(text)
+    if said.get("reason") == "failed":
+        where = f"{said['where']}  " if said.get("where") else ""
+        return StepFailed(
+            f"the bot does not start: {where}{said.get('error', '')}",
+            hint=environment.hint(str(said.get("error", ""))),
+            log=tuple(str(said.get("traceback", "")).rstrip().splitlines()[-15:]),
+        )
+    error = said.get("error")
+    if isinstance(error, dict):
+        return StepFailed(str(error.get("message", text)), hint=str(error.get("hint", "")))
+    return StepFailed(f"{call.method} {call.url}: {status} {said.get('reason', text[:200])}")
+
+
+def final(status: int, text: str) -> bool:
+    """Waiting longer cannot help."""
+    return status < 500 or _json(text).get("reason") == "failed"
+
+
+def _json(text: str) -> Mapping[str, Any]:
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

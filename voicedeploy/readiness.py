@@ -1,0 +1,108 @@
+"""What of the project itself can stand in the way, on whatever target."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Collection
+from pathlib import Path
+
+from voicedeploy import project
+from voicedeploy.errors import NotReady
+from voicedeploy.network import Transport
+from voicedeploy.provider import Finding
+from voicedeploy.spec import Spec
+from voicedeploy.stun import answers
+
+
+def findings(spec: Spec, secrets: Collection[str]) -> list[Finding]:
+    """`secrets`: the names that are set on the target."""
+    return [*_bot(spec), *_dependencies(spec), *_secrets(spec, secrets), *_stun(spec)]
+
+
+def _bot(spec: Spec) -> list[Finding]:
+    path = spec.root / spec.bot.entry
+    try:
+        tree = ast.parse(path.read_bytes(), path.name)
+    except FileNotFoundError:
+        return [
+            Finding(
+                "VD003",
+                "error",
+                "bot",
+                f"{spec.bot.entry}: there is no such file",
+                "set `bot.entry` in voicedeploy.toml",
+            )
+        ]
+    except (OSError, SyntaxError, ValueError) as error:
+        return [Finding("VD004", "error", "bot", f"{spec.bot.entry}: {error}", "correct the file")]
+    defined = {node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
+    imported = {a.asname or a.name for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    if "bot" in defined | imported:
+        return [Finding("VD000", "ok", "bot", f"{spec.bot.entry}: async def bot(runner_args)")]
+    return [
+        Finding(
+            "VD005",
+            "error",
+            "bot",
+            f"{spec.bot.entry} has no `async def bot(runner_args)`",
+            "see Pipecat's guide to the runner, or set `bot.entry`",
+        )
+    ]
+
+
+def _dependencies(spec: Spec) -> list[Finding]:
+    try:
+        needs = project.dependencies(spec.root)
+    except NotReady as error:
+        return [Finding("VD006", "error", "packages", error.message, error.hint)]
+    if needs.source is not project.Source.UV_LOCK:
+        return [
+            Finding(
+                "VD007", "warning", "packages",
+                f"{needs.files[0]} without a lock file: each new environment may get other versions",
+                "uv lock" if needs.source is project.Source.PYPROJECT else "pin exact versions in it",
+            )
+        ]  # fmt: skip
+    if spec.transport.kind is Transport.WEBRTC and not _locks(spec.root / "uv.lock", "aiortc"):
+        return [
+            Finding(
+                "VD008",
+                "error",
+                "packages",
+                "transport `webrtc` needs aiortc, and uv.lock does not have it",
+                "uv add 'pipecat-ai[webrtc]'",
+            )
+        ]
+    return [Finding("VD000", "ok", "packages", "uv.lock")]
+
+
+def _locks(lock: Path, name: str) -> bool:
+    try:
+        packages = tomllib.loads(lock.read_text("utf-8")).get("package", [])
+    except (OSError, ValueError):
+        return True  # uv says what is wrong with it, better than we could
+    return any(package.get("name") == name for package in packages)
+
+
+def _secrets(spec: Spec, known: Collection[str]) -> list[Finding]:
+    missing = sorted(set(spec.bot.secrets) - set(known))
+    if not missing:
+        return []
+    names = " ".join(missing)
+    return [Finding("VD010", "error", "secrets", f"not set: {', '.join(missing)}", f"voicedeploy secrets set {names}")]
+
+
+def _stun(spec: Spec) -> list[Finding]:
+    """The bot's answer waits 5 s for each STUN server that is silent, in every call."""
+    found = []
+    for server in spec.transport.ice_servers:
+        for url in server.urls:
+            match = re.fullmatch(r"stun:(\[[^\]]+\]|[^:?]+)(?::(\d+))?(?:\?.*)?", url)
+            if match and not answers(match[1].strip("[]"), int(match[2] or 3478), wait_s=2.0):
+                found.append(
+                    Finding(
+                        "VD015", "warning", "stun", f"{url} does not answer: every call waits 5 s longer",
+                        "take it out of `transport.ice_servers`; on this machine and its network none is needed",
+                    )
+                )  # fmt: skip
+    return found
