@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, Self
 
+ReleaseState = Literal["live", "draining", "kept"]
 State = Literal["running", "starting", "draining", "failed", "stopped", "unknown"]
 
 
@@ -38,6 +39,19 @@ class Draining:
 
 
 @dataclass(frozen=True)
+class Release:
+    """A release that the target still holds. `created_at` is UTC, ISO 8601; `transport` may be "" where not known."""
+
+    id: str
+    state: ReleaseState
+    created_at: str = ""
+    transport: str = ""
+    sessions: int = 0
+    was_live: bool = True
+    """It has had traffic: `rollback` goes back to the newest of these when no release is named."""
+
+
+@dataclass(frozen=True)
 class Status:
     deployment: Deployment
     state: State
@@ -48,3 +62,5 @@ class Status:
     draining: tuple[Draining, ...] = ()
     cost_per_day: float | None = None
     """In US dollars when nobody calls; None where nobody sends a bill."""
+    disk_free: int | None = None
+    """Bytes left where releases are kept; None where that is nobody's business."""

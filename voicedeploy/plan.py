@@ -128,6 +128,8 @@ class Plan:
     steps: tuple[Step, ...] = ()
     asks: bool = True
     """A person is asked before it is carried out."""
+    verify: bool = False
+    """Afterwards one more call is made, through the address that callers use, from where the command was typed."""
 
     @property
     def empty(self) -> bool:
@@ -135,7 +137,7 @@ class Plan:
 
     def without_proof(self) -> "Plan":
         """The same change, taken on trust."""
-        return replace(self, steps=tuple(s for s in self.steps if not isinstance(s.action, Prove)))
+        return replace(self, steps=tuple(s for s in self.steps if not isinstance(s.action, Prove)), verify=False)
 
     def at_once(self) -> "Plan":
         """The same change without waiting for anybody: running calls are cut."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
-from voicedeploy.deployment import Deployment, Status
+from voicedeploy.deployment import Deployment, Release, Status
 from voicedeploy.network import Offer
 from voicedeploy.plan import Door, Plan, Target
 from voicedeploy.render import Artifact
@@ -58,11 +58,24 @@ class Provider(Protocol):
 
     def render(self, spec: Spec) -> list[Artifact]: ...
 
+    def parts(self) -> list[Self]:
+        """A provider for each of several places that its options name, in the order in which they are served."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """The place, as a heading names it: `local`, `vm homelab`."""
+        ...
+
     def find(self, bot: str) -> Deployment | None: ...
 
     def deployments(self) -> list[Deployment]: ...
 
     def plan(self, want: Spec | None, have: Deployment | None) -> Plan: ...
+
+    def back(self, have: Deployment, release: str) -> Plan:
+        """To a release that the target still holds; "" is the last one that was live before this one."""
+        ...
 
     def target(self) -> Target: ...
 
@@ -71,6 +84,10 @@ class Provider(Protocol):
         ...
 
     def status(self, have: Deployment) -> Status: ...
+
+    def releases(self, have: Deployment) -> list[Release]:
+        """What the target holds of this bot, newest first."""
+        ...
 
     def door(self, have: Deployment) -> Door:
         """How a caller gets in, with the key."""

@@ -5,7 +5,22 @@ from typing import Annotated
 
 import typer
 
-from voicedeploy.cli import call, check, down, init, logs, render, secrets, serve, show, status, targets, up
+from voicedeploy.cli import (
+    call,
+    check,
+    down,
+    init,
+    logs,
+    releases,
+    render,
+    rollback,
+    secrets,
+    serve,
+    show,
+    status,
+    targets,
+    up,
+)
 from voicedeploy.errors import UsageError, VoiceDeployError
 
 INTERRUPTED = 130
@@ -47,6 +62,8 @@ app.command("up")(up.up)
 app.command("call")(call.call)
 app.command("status")(status.status)
 app.command("logs")(logs.logs)
+app.command("releases")(releases.releases)
+app.command("rollback")(rollback.rollback)
 app.command("down")(down.down)
 app.add_typer(secrets.app, name="secrets")
 app.command("serve")(serve.serve)

@@ -23,22 +23,29 @@ def check(
     from voicedeploy import engine
 
     spec = options.project(file, transport)
-    provider = options.provider(spec, where, host)
-    checkup = engine.check(provider, spec)
+    checkups = []
+    for provider in options.providers(spec, where, host):
+        checkup = engine.check(provider, spec)
+        checkups.append(checkup)
+        if not json:
+            _print(checkup, provider.where, spec.bot.name)
     if json:
-        show.data(as_json(checkup))
-        if checkup.blocked:
+        show.data(options.together([as_json(checkup) for checkup in checkups]))
+        if any(checkup.blocked for checkup in checkups):
             raise typer.Exit(NotReady.exit_code)
-    else:
-        show.line(f"{checkup.provider} · {spec.bot.name} · {checkup.transport}")
-        show.line()
-        _row("packets", checkup.verdict.word, checkup.verdict.reason, "")
-        if checkup.verdict.warning:
-            _row("", "warning", checkup.verdict.warning, "")
-        for finding in checkup.findings:
-            code = "" if finding.severity == "ok" else f"{finding.code}  "
-            _row(finding.subject, finding.severity, f"{code}{finding.message}", finding.fix)
-    engine.refuse(checkup)
+    for checkup in checkups:
+        engine.refuse(checkup)
+
+
+def _print(checkup: "Checkup", where: str, bot: str) -> None:
+    show.line(f"{where} · {bot} · {checkup.transport}")
+    show.line()
+    _row("packets", checkup.verdict.word, checkup.verdict.reason, "")
+    if checkup.verdict.warning:
+        _row("", "warning", checkup.verdict.warning, "")
+    for finding in checkup.findings:
+        code = "" if finding.severity == "ok" else f"{finding.code}  "
+        _row(finding.subject, finding.severity, f"{code}{finding.message}", finding.fix)
 
 
 _COLOURS = {"error": "red", "no": "red", "warning": "yellow"}

@@ -1,10 +1,14 @@
 """`voicedeploy down`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from voicedeploy.cli import options, show
+
+if TYPE_CHECKING:
+    from voicedeploy.plan import Plan
+    from voicedeploy.provider import Provider
 
 
 def down(
@@ -18,32 +22,46 @@ def down(
     json: options.Json = False,
 ) -> None:
     """Take the bot away, with everything that `up` made. Running calls end in their own time."""
+    spec = options.project(file) if bot is None else None
+    name = spec.bot.name if spec else str(bot)
+    answers = [
+        _one(provider, name, now=now, dry_run=dry_run, yes=yes, json=json)
+        for provider in options.providers(spec, where, host)
+    ]
+    if json:
+        show.data(options.together(answers))
+
+
+def _one(provider: "Provider", name: str, *, now: bool, dry_run: bool, yes: bool, json: bool) -> dict[str, Any]:
     from voicedeploy import engine
     from voicedeploy.cli import progress
     from voicedeploy.cli.proof import no_proof
     from voicedeploy.cli.up import confirm
 
-    spec = options.project(file) if bot is None else None
-    provider = options.provider(spec, where, host)
-    name = spec.bot.name if spec else str(bot)
     if dry_run:
         plan = provider.plan(None, provider.find(name))
-        for text in progress.lines(plan):
-            show.line(text)
-        return
+        if not json:
+            for text in progress.lines(plan):
+                show.line(text)
+        return _answer(provider, name, plan, changed=False)
+    if provider.find(name) is None:
+        # Nothing is locked, so that nothing is made where there is nothing.
+        if not json:
+            show.line(f"nothing to take away: {name} is not on {provider.where}")
+        return _answer(provider, name, provider.plan(None, None), changed=False)
     with provider.lock(name, "voicedeploy down"):
-        have = provider.find(name)
-        plan = provider.plan(None, have)
+        plan = provider.plan(None, provider.find(name))
         if now:
             plan = plan.at_once()
         if not plan.empty:
             if not yes:
                 confirm(plan)
             engine.carry_out(plan, provider.target(), no_proof, progress.Ticker(quiet=json))
-    if json:
-        steps = [{"change": s.change, "summary": s.summary} for s in plan.steps]
-        show.data({"provider": provider.name, "bot": name, "changed": not plan.empty, "steps": steps})
-    elif plan.empty:
-        show.line(f"nothing to take away: {name} is not on {provider.name}")
-    else:
-        show.line(f"{name} is gone from {provider.name}")
+    if not json:
+        show.line(f"{name} is gone from {provider.where}")
+    return _answer(provider, name, plan, changed=not plan.empty)
+
+
+def _answer(provider: "Provider", name: str, plan: "Plan", *, changed: bool) -> dict[str, Any]:
+    steps = [{"change": s.change, "summary": s.summary} for s in plan.steps]
+    return {"provider": provider.name, "bot": name, "changed": changed, "steps": steps}

@@ -39,7 +39,8 @@ def project(file: Path, transport: str | None = None) -> "Spec":
 
 
 def provider(spec: "Spec | None", name: str | None, host: str | None) -> "Provider":
-    """The provider that was typed, or the spec's, configured by the spec."""
+    """The provider that was typed, or the spec's, configured by the spec. Of several places it is all of them: see
+    `providers`."""
     from voicedeploy import registry
 
     chosen = name or (spec.bot.provider if spec else "local")
@@ -47,3 +48,13 @@ def provider(spec: "Spec | None", name: str | None, host: str | None) -> "Provid
     if host:
         options["host"] = host
     return registry.load(chosen).configure(options)
+
+
+def providers(spec: "Spec | None", name: str | None, host: str | None) -> "list[Provider]":
+    """One for each place: most providers have one, several hosts are several."""
+    return provider(spec, name, host).parts()
+
+
+def together(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The JSON of one place as it is, of several as a list."""
+    return answers[0] if len(answers) == 1 else {"hosts": answers}

@@ -54,8 +54,9 @@ def set_(
             f"no value for {', '.join(empty)}",
             hint="nothing was set; to take one away: `voicedeploy secrets unset NAME`",
         )
-    with provider.lock(spec.bot.name, "voicedeploy secrets set"):
-        provider.secrets(spec.bot.name).update(values)
+    for part in provider.parts():
+        with part.lock(spec.bot.name, "voicedeploy secrets set"):
+            part.secrets(spec.bot.name).update(values)
     _answer(provider.name, sorted(values), "set", json=json)
 
 
@@ -95,12 +96,13 @@ def unset(
 
     spec = options.project(file)
     provider = options.provider(spec, where, host)
-    with provider.lock(spec.bot.name, "voicedeploy secrets unset"):
-        store = provider.secrets(spec.bot.name)
-        unknown = sorted(set(names) - set(store.names()))
-        if unknown:
-            raise UsageError(f"not set: {', '.join(unknown)}", hint="`voicedeploy secrets list`")
-        store.update(dict.fromkeys(names))
+    for part in provider.parts():
+        with part.lock(spec.bot.name, "voicedeploy secrets unset"):
+            store = part.secrets(spec.bot.name)
+            unknown = sorted(set(names) - set(store.names()))
+            if unknown:
+                raise UsageError(f"not set: {', '.join(unknown)}", hint="`voicedeploy secrets list`")
+            store.update(dict.fromkeys(names))
     _answer(provider.name, sorted(names), "unset", json=json)
 
 

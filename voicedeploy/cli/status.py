@@ -6,6 +6,8 @@ from voicedeploy.cli import options, show
 
 if TYPE_CHECKING:
     from voicedeploy.deployment import Status
+    from voicedeploy.provider import Provider
+    from voicedeploy.spec import Spec
 
 
 def status(
@@ -16,26 +18,30 @@ def status(
 ) -> None:
     """Show what runs: of this project, or everything on the target where there is no spec."""
     spec = options.project(file) if file.exists() or file != options.SPEC else None
-    provider = options.provider(spec, where, host)
-    if spec is None:
-        found = provider.deployments()
-    else:
-        one = provider.find(spec.bot.name)
-        found = [one] if one else []
-    states = [provider.status(deployment) for deployment in found]
+    providers = options.providers(spec, where, host)
+    states = [state for provider in providers for state in _states(provider, spec)]
     if json:
         show.data({"deployments": [_as_json(state) for state in states]})
         return
     if not states:
-        show.line(f"nothing on {provider.name}")
+        show.line(f"nothing on {', '.join(provider.where for provider in providers)}")
         return
     rows = [_row(state) for state in states]
     show.table(rows, ("bot", "release", "transport", "state", "calls", "warm", "url"))
     for state in states:
         if state.reason:
             show.line(f"{state.deployment.bot}: {state.reason}")
+        if state.disk_free is not None:
+            show.line(f"{state.deployment.bot}: {state.disk_free / 2**30:.1f} GB of disk free")
         for old in state.draining:
             show.line(f"{state.deployment.bot}: {old.release} drains, {old.sessions} calls left")
+
+
+def _states(provider: "Provider", spec: "Spec | None") -> "list[Status]":
+    if spec is None:
+        return [provider.status(deployment) for deployment in provider.deployments()]
+    have = provider.find(spec.bot.name)
+    return [provider.status(have)] if have else []
 
 
 def _row(state: "Status") -> tuple[str, ...]:
@@ -59,4 +65,5 @@ def _as_json(state: "Status") -> dict[str, Any]:
         "warm": state.warm,
         "draining": [{"release": old.release, "sessions": old.sessions} for old in state.draining],
         "cost_per_day": state.cost_per_day,
+        "disk_free": state.disk_free,
     }

@@ -8,6 +8,7 @@ import typer
 from voicedeploy.cli import options, show
 
 if TYPE_CHECKING:
+    from voicedeploy.cli.proof import Proof
     from voicedeploy.engine import Checkup
     from voicedeploy.plan import Plan
     from voicedeploy.provider import Provider
@@ -24,37 +25,57 @@ def up(
     json: options.Json = False,
 ) -> None:
     """Bring the bot up, or up to date: check, plan, carry out, and prove it with one real call."""
+    spec = options.project(file)
+    answers = [
+        _one(provider, spec, dry_run=dry_run, yes=yes, no_call=no_call, json=json)
+        for provider in options.providers(spec, where, host)
+    ]
+    if json:
+        show.data(options.together(answers))
+
+
+def _one(provider: "Provider", spec: "Spec", *, dry_run: bool, yes: bool, no_call: bool, json: bool) -> dict[str, Any]:
+    """One place. A failure goes up at once: what comes after it is not begun."""
     from voicedeploy import engine
     from voicedeploy.cli import progress
     from voicedeploy.cli.proof import Proof
 
-    spec = options.project(file)
-    provider = options.provider(spec, where, host)
     if not json:
-        progress.heading(provider.name, spec.bot.name, spec.transport.kind.value)
+        progress.heading(provider.where, spec.bot.name, spec.transport.kind.value)
     checkup = engine.check(provider, spec)
     if not json:
         _warn(checkup)
     engine.refuse(checkup)
     if dry_run:
-        _dry_run(provider, spec, no_call=no_call, json=json)
-        return
+        return _dry_run(provider, spec, no_call=no_call, json=json)
     with provider.lock(spec.bot.name, "voicedeploy up"):
         plan = _plan(provider, spec, no_call=no_call)
         if plan.empty:
-            _unchanged(provider, spec, plan, json=json)
-            return
-        if plan.asks and not yes:
-            confirm(plan)
-        proof = Proof()
-        engine.carry_out(plan, provider.target(), proof, progress.Ticker(quiet=json))
-    have = provider.find(spec.bot.name)
-    url = provider.door(have).url if have else ""
-    if json:
-        show.data(_answer(plan, spec, url, changed=True, call=proof.run))
-    else:
+            return _unchanged(provider, spec, plan, json=json)
+        carried = carry_out(plan, provider, yes=yes, json=json, proof=(proof := Proof()))
+    return _answer(carried, spec, _url(provider, spec), changed=True, call=proof.run)
+
+
+def carry_out(plan: "Plan", provider: "Provider", *, yes: bool, json: bool, proof: "Proof") -> "Plan":
+    """Asks where a plan wants that, carries it out and verifies it; on the terminal then the address to talk to."""
+    from voicedeploy import engine
+    from voicedeploy.cli import progress
+
+    if plan.asks and not yes:
+        confirm(plan)
+    ticker = progress.Ticker(quiet=json)
+    engine.carry_out(plan, provider.target(), proof, ticker)
+    engine.verify(plan, provider, proof, ticker)
+    have = provider.find(plan.bot)
+    if have and not json:
         show.note()
-        show.line(f"Talk to it: {url}")
+        show.line(f"Talk to it: {have.url}")
+    return plan
+
+
+def _url(provider: "Provider", spec: "Spec") -> str:
+    have = provider.find(spec.bot.name)
+    return have.url if have else ""
 
 
 def _plan(provider: "Provider", spec: "Spec", *, no_call: bool) -> "Plan":
@@ -62,28 +83,23 @@ def _plan(provider: "Provider", spec: "Spec", *, no_call: bool) -> "Plan":
     return plan.without_proof() if no_call else plan
 
 
-def _dry_run(provider: "Provider", spec: "Spec", *, no_call: bool, json: bool) -> None:
+def _dry_run(provider: "Provider", spec: "Spec", *, no_call: bool, json: bool) -> dict[str, Any]:
     from voicedeploy.cli import progress
     from voicedeploy.plan import describe
 
     plan = _plan(provider, spec, no_call=no_call)
-    if json:
-        steps = [{"change": s.change, "summary": s.summary, "action": describe(s.action)} for s in plan.steps]
-        show.data({"provider": plan.provider, "have": plan.have, "want": plan.want, "steps": steps})
-    elif plan.empty:
-        show.line("nothing to change")
-    else:
-        for text in progress.lines(plan):
+    if not json:
+        for text in progress.lines(plan) if not plan.empty else ("nothing to change",):
             show.line(text)
+    steps = [{"change": s.change, "summary": s.summary, "action": describe(s.action)} for s in plan.steps]
+    return {"provider": plan.provider, "have": plan.have, "want": plan.want, "steps": steps}
 
 
-def _unchanged(provider: "Provider", spec: "Spec", plan: "Plan", *, json: bool) -> None:
-    have = provider.find(spec.bot.name)
-    url = provider.door(have).url if have else ""
-    if json:
-        show.data(_answer(plan, spec, url, changed=False, call=None))
-    else:
+def _unchanged(provider: "Provider", spec: "Spec", plan: "Plan", *, json: bool) -> dict[str, Any]:
+    url = _url(provider, spec)
+    if not json:
         show.line(f"nothing to change: {plan.want} answers at {url}")
+    return _answer(plan, spec, url, changed=False, call=None)
 
 
 def _answer(plan: "Plan", spec: "Spec", url: str, *, changed: bool, call: dict[str, Any] | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, ClassVar, Self
@@ -11,7 +12,8 @@ from typing import Any, ClassVar, Self
 import tomli_w
 
 from voicedeploy import project
-from voicedeploy.deployment import Deployment, Draining, State, Status
+from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
+from voicedeploy.errors import NotReady, UsageError
 from voicedeploy.front import Seat, config
 from voicedeploy.network import NoUdp, Offer, OpenUdp
 from voicedeploy.plan import Call, Door, Plan, Prove, Remove, Start, Step, Stop, Target, Upload, Write
@@ -26,6 +28,8 @@ from voicedeploy_providers.local.options import Options
 from voicedeploy_providers.local.places import Places, state_home
 from voicedeploy_providers.local.secrets import SecretsFile, new_key, read_key
 
+KEPT = 3
+"""Releases, the live one among them: what there is to go back to."""
 READY_S = 60.0
 """A bot with its models cold on disk was seen to take 15 s."""
 
@@ -40,6 +44,13 @@ class Local:
     @classmethod
     def configure(cls, options: Mapping[str, Any]) -> Self:
         return cls(Options.parse(options, cls.name))
+
+    def parts(self) -> list[Self]:
+        return [self]
+
+    @property
+    def where(self) -> str:
+        return self.name
 
     def offer(self, spec: Spec) -> Offer:
         ports = self._options.ports(spec.pool.max)
@@ -102,12 +113,48 @@ class Local:
         current = next((f for f in running if f.release == release), None)
         if have is not None and have.release == release and current and current.ready and current.public:
             return Plan(self.name, want.bot.name, release, release)
+        text = self._config(want, release, _peers(running, release))
+        detail = f"{self._options.host}:{self._options.port}, {want.pool.max} slots, {want.pool.min} warm"
+        record = Deployment(self.name, want.bot.name, release, want.transport.kind.value, self._url(), _now())
         steps = [
             *self._provision(want, release, places),
-            *self._front(want, release, places, current, running),
-            *self._switch(want, release, places, running),
+            *self._front(places, release, text, detail, current),
+            *self._switch(places, record, running),
         ]
         return Plan(self.name, want.bot.name, have.release if have else None, release, tuple(steps), asks=False)
+
+    def back(self, have: Deployment, release: str) -> Plan:
+        places = Places.of(have.bot)
+        wanted = release or next((r.id for r in self.releases(have) if r.was_live and r.id != have.release), "")
+        if not wanted:
+            raise NotReady(f"no release of {have.bot} was live before {have.release}", hint="`voicedeploy releases`")
+        if not places.config(wanted).exists():
+            raise UsageError(f"there is no release {wanted} here", hint="`voicedeploy releases` shows which there are")
+        running = fronts(places)
+        current = next((f for f in running if f.release == wanted), None)
+        if have.release == wanted and current and current.ready and current.public:
+            return Plan(self.name, have.bot, wanted, wanted)
+        config = tomllib.loads(places.config(wanted).read_text("utf-8"))
+        text = tomli_w.dumps({**config, "peers": list(_peers(running, wanted))})
+        listen = config["listen"]
+        record = replace(have, release=wanted, transport=config["transport"]["kind"], created_at=_now())
+        steps = [
+            *self._front(places, wanted, text, f"{listen['host']}:{listen['port']}", current),
+            *self._switch(places, record, running),
+        ]
+        return Plan(self.name, have.bot, have.release, wanted, tuple(steps), asks=False)
+
+    def releases(self, have: Deployment) -> list[Release]:
+        places = Places.of(have.bot)
+        running = {f.release: f for f in fronts(places)}
+        found = []
+        for release in reversed(places.releases()):
+            now = running.get(release)
+            state: ReleaseState = "live" if release == have.release else "draining" if now else "kept"
+            created_at, kind = _about(places, release)
+            was_live = places.was_live(release).exists()
+            found.append(Release(release, state, created_at, kind, now.sessions if now else 0, was_live))
+        return found
 
     def _release(self, spec: Spec) -> str:
         settings = json.dumps(
@@ -129,25 +176,20 @@ class Local:
             steps.append(Step("+", "release", f"{release}, {len(names)} files", upload))
         return steps + environment.steps(spec, places, release)
 
-    def _front(
-        self, spec: Spec, release: str, places: Places, current: Front | None, running: list[Front]
-    ) -> list[Step]:
+    def _front(self, places: Places, release: str, text: str, detail: str, current: Front | None) -> list[Step]:
         path = places.config(release)
         stop = Stop(str(places.pid_file(release)))
         socket = str(places.socket(release))
-        peers = tuple(f.socket for f in running if f.release != release)
         steps = []
-        if current is None or current.draining or not current.ready:
+        if current is None or not (current.ready or current.draining):
             if current is not None:
-                steps.append(Step("-", "front", f"{release} is {current.reason or 'draining'}", stop))
-            text = self._config(spec, release, peers)
+                steps.append(Step("-", "front", f"{release} is {current.reason or 'not ready'}", stop))
             steps.append(Step("+", "settings", path.name, Write(str(path), text.encode(), 0o600)))
-            pool = spec.pool
             steps.append(
                 Step(
                     "+",
                     "front",
-                    f"{self._options.host}:{self._options.port}, {pool.max} slots, {pool.min} warm",
+                    detail,
                     Start(
                         (*environment.voicedeploy(), "serve", "--config", str(path)),
                         log=str(places.output(release)),
@@ -156,35 +198,32 @@ class Local:
                     undo=stop,
                 )
             )
-        ready = Call("GET", "http://front/readyz", socket, wait_s=READY_S, log=str(places.log(release)))
-        steps.append(Step("✓", "ready", "the bot is loaded", ready))
-        steps.append(Step("✓", "heard", "one real call", Prove(Door(self._url(), socket))))
+        if current is None or not current.draining:
+            ready = Call("GET", "http://front/readyz", socket, wait_s=READY_S, log=str(places.log(release)))
+            steps.append(Step("✓", "ready", "the bot is loaded", ready))
+            steps.append(Step("✓", "heard", "one real call", Prove(Door(self._url(), socket))))
         return steps
 
-    def _switch(self, spec: Spec, release: str, places: Places, running: list[Front]) -> list[Step]:
-        kind = spec.transport.kind.value
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        record = Deployment(self.name, spec.bot.name, release, kind, self._url(), created)
+    def _switch(self, places: Places, record: Deployment, running: list[Front]) -> list[Step]:
+        release = record.release
         text = "# Written by voicedeploy: what is live.\n" + tomli_w.dumps(record.labels())
         others = [f for f in running if f.release != release]
+        opening = Call("POST", "http://front/open", str(places.socket(release)))
         steps = [
-            Step(
-                "~",
-                "traffic",
-                f"new calls to {release}",
-                Call("POST", "http://front/open", str(places.socket(release))),
-                commits=True,
-            ),
+            Step("~", "traffic", f"new calls to {release}", opening, commits=True),
             Step("+", "record", places.record.name, Write(str(places.record), text.encode())),
+            Step("+", "history", release, Write(str(places.was_live(release)), b"")),
         ]
         for old in others:
-            calls = f"{old.sessions} calls end in their own time" if old.sessions else "no calls"
-            drain = Call("POST", "http://front/drain", old.socket, {"release_port": True})
-            steps.append(Step("-", "release", f"{old.release}, {calls}", drain))
-        gone = [r for r in places.releases() if r != release and r not in {f.release for f in others}]
+            if old.public or not old.draining:
+                calls = f"{old.sessions} calls end in their own time" if old.sessions else "no calls"
+                drain = Call("POST", "http://front/drain", old.socket, {"release_port": True})
+                steps.append(Step("-", "release", f"{old.release}, {calls}", drain))
+        ended = [r for r in places.releases() if r != release and r not in {f.release for f in others}]
+        gone = ended[: max(0, len(ended) - (KEPT - 1))]
         if gone:
             paths = tuple(str(p) for r in gone for p in (places.release(r), places.run(r)))
-            steps.append(Step("-", "files", f"of {len(gone)} releases that ended", Remove(paths)))
+            steps.append(Step("-", "files", f"of {len(gone)} older releases", Remove(paths)))
         return steps
 
     def _take_down(self, have: Deployment) -> Plan:
@@ -221,6 +260,25 @@ class Local:
         host = self._options.host
         local = ip_address(host).is_loopback or ip_address(host).is_unspecified
         return f"http://{'localhost' if local else host}:{self._options.port}/"
+
+
+def _peers(running: list[Front], release: str) -> tuple[str, ...]:
+    return tuple(f.socket for f in running if f.release != release)
+
+
+def _about(places: Places, release: str) -> tuple[str, str]:
+    """When it was made, and its transport."""
+    path = places.config(release)
+    try:
+        kind = str(tomllib.loads(path.read_text("utf-8"))["transport"]["kind"])
+        made = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    except (OSError, ValueError, KeyError):
+        return "", ""
+    return made, kind
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _state(now: Front) -> State:

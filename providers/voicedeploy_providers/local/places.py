@@ -78,10 +78,19 @@ class Places:
         name = hashlib.sha256(f"{self.root}\0{release}".encode()).hexdigest()[:16]
         return _private_folder() / f"{name}.sock"
 
+    def was_live(self, release: str) -> Path:
+        """Is there when the release has had traffic."""
+        return self.run(release) / "was-live"
+
     def releases(self) -> list[str]:
-        """All that have a run folder, whether alive or not."""
+        """All that have a run folder, whether alive or not; the one that was changed last is last."""
         runs = self.root / "run"
-        return sorted(p.name for p in runs.iterdir()) if runs.is_dir() else []
+        return [p.name for p in sorted(runs.iterdir(), key=_changed)] if runs.is_dir() else []
+
+
+def _changed(folder: Path) -> tuple[float, str]:
+    marks = [path.stat().st_mtime for path in (folder / "was-live", folder / "front.toml") if path.exists()]
+    return (marks[0] if marks else 0.0), folder.name
 
 
 def _private_folder() -> Path:

@@ -1,0 +1,222 @@
+"""What a host is and what stands on it: one look over SSH, parsed."""
+
+import base64
+import json
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+SCRIPT = files("voicedeploy_providers.vm").joinpath("look.sh").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """A bot's own: `tcp` on the host's loopback, where Caddy finds it; `udp` ("20000-20007") for its calls' sound."""
+
+    tcp: int
+    udp: str
+
+    def text(self) -> str:
+        return f"tcp = {self.tcp}\nudp = {json.dumps(self.udp)}\n"
+
+
+@dataclass(frozen=True)
+class Front:
+    """A front that runs, as it tells it itself."""
+
+    bot: str
+    release: str
+    ready: bool
+    reason: str
+    listening: bool
+    draining: bool
+    sessions: int
+    slots: int
+    warm: int
+    max_duration_s: float
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release in its folder. `active` and `enabled` are systemd's words for its unit."""
+
+    id: str
+    created_at: str
+    environment: str
+    transport: str
+    url: str
+    active: str
+    enabled: str
+
+    @property
+    def runs(self) -> bool:
+        return self.active in ("active", "activating", "deactivating", "reloading")
+
+
+@dataclass(frozen=True)
+class Bot:
+    """What stands on the host of one bot."""
+
+    name: str
+    record: Mapping[str, str]
+    live: str
+    history: tuple[str, ...]
+    """Every release that was ever live, oldest first."""
+    ports: Ports | None
+    key: bool
+    secrets: bool
+    secrets_version: str
+    site: str
+    releases: tuple[Release, ...]
+    environments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Sizes in bytes; `skew_s` is how far the host's clock is ahead of this one's."""
+
+    system: str
+    machine: str
+    systemd: int
+    cores: int
+    memory: int
+    disk_free: int
+    skew_s: float
+    ephemeral: tuple[int, int]
+    addresses: tuple[str, ...]
+    python: str
+    apt: bool
+    caddy: str
+    """Its version, empty where it is not installed; then `caddy_offered` is what the distribution has."""
+    caddy_offered: str
+    caddy_active: bool
+    caddyfile: str
+    ufw: str
+    firewalld: str
+    tailnet: str
+    listening: Mapping[int, str]
+    """TCP ports in use, and by which program."""
+    uv: tuple[str, ...]
+    engines: tuple[str, ...]
+    bots: Mapping[str, Bot]
+    fronts: tuple[Front, ...] = field(default=())
+
+    @property
+    def ufw_active(self) -> bool:
+        return self.ufw.startswith("Status: active")
+
+    def of(self, bot: str) -> Bot:
+        return self.bots.get(bot) or Bot(bot, {}, "", (), None, False, False, "", "", (), ())
+
+    def fronts_of(self, bot: str) -> tuple[Front, ...]:
+        return tuple(front for front in self.fronts if front.bot == bot)
+
+    def front(self, bot: str, release: str) -> Front | None:
+        return next((f for f in self.fronts_of(bot) if f.release == release), None)
+
+
+def parse(text: str, now: float | None = None) -> Facts:
+    """The facts in what look.sh printed. Lines it does not know are skipped: a login may print its own."""
+    said: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, tab, value = line.partition("\t")
+        if tab:
+            said.setdefault(key, []).append(value)
+
+    def one(key: str) -> str:
+        return said.get(key, [""])[-1]
+
+    def number(key: str) -> int:
+        return int(one(key)) if one(key).isdigit() else 0
+
+    low, _, high = one("ephemeral").replace("\t", " ").partition(" ")
+    fronts = tuple(found for line in said.get("front", []) if (found := _front(line)))
+    tcp = (entry.partition(" ") for entry in said.get("tcp", []))
+    return Facts(
+        system=one("system"),
+        machine=one("machine"),
+        systemd=number("systemd"),
+        cores=max(1, number("cores")),
+        memory=number("memory_kb") * 1024,
+        disk_free=number("disk_kb") * 1024,
+        skew_s=number("clock") - (time.time() if now is None else now),
+        ephemeral=(int(low or 32768), int(high.strip() or 60999)),
+        addresses=tuple(said.get("address", [])),
+        python=one("python"),
+        apt=bool(one("apt")),
+        caddy=one("caddy"),
+        caddy_offered=one("caddy_offered"),
+        caddy_active=bool(one("caddy_active")),
+        caddyfile=_plain(one("caddyfile")),
+        ufw=_plain(one("ufw")),
+        firewalld=_plain(one("firewalld")),
+        tailnet=one("tailnet"),
+        listening={int(port): user for port, _, user in tcp if port.isdigit()},
+        uv=tuple(said.get("uv", [])),
+        engines=tuple(said.get("engine", [])),
+        bots={name: _bot(name, said) for name in said.get("bot", [])},
+        fronts=fronts,
+    )
+
+
+def _bot(name: str, said: Mapping[str, list[str]]) -> Bot:
+    def one(key: str) -> str:
+        return said.get(f"{name}/{key}", [""])[-1]
+
+    ports = _toml(one("ports"))
+    return Bot(
+        name=name,
+        record={key: str(value) for key, value in _toml(one("deployment.toml")).items()},
+        live=_plain(one("live")).strip(),
+        history=tuple(_plain(one("history")).split()),
+        ports=Ports(int(ports["tcp"]), str(ports["udp"])) if {"tcp", "udp"} <= ports.keys() else None,
+        key=bool(one("key")),
+        secrets=bool(one("secrets")),
+        secrets_version=_plain(one("secrets.version")).strip(),
+        site=_plain(one("site")),
+        releases=tuple(_release(name, release, said) for release in said.get(f"{name}/release", [])),
+        environments=tuple(said.get(f"{name}/env", [])),
+    )
+
+
+def _release(bot: str, release: str, said: Mapping[str, list[str]]) -> Release:
+    about = _toml(said.get(f"{bot}/release/{release}", [""])[-1])
+    active, _, enabled = said.get(f"{bot}/unit/{release}", [""])[-1].partition(" ")
+    created_at, environment, transport, url = (
+        str(about.get(key, "")) for key in ("created_at", "environment", "transport", "url")
+    )
+    return Release(release, created_at, environment, transport, url, active, enabled)
+
+
+def _front(line: str) -> Front | None:
+    try:
+        told: dict[str, Any] = json.loads(line)
+        status, ready = told["status"], told["ready"]
+        return Front(
+            bot=told["bot"],
+            release=told["release"],
+            ready=bool(ready.get("ready")),
+            reason=str(ready.get("reason") or ""),
+            listening=bool(status["listening"]),
+            draining=bool(status["draining"]),
+            sessions=len(status["sessions"]),
+            slots=int(status["slots"]["max"]),
+            warm=int(status["slots"]["warm"]),
+            max_duration_s=float(status["max_duration_s"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _plain(encoded: str) -> str:
+    return base64.b64decode(encoded).decode("utf-8", "replace")
+
+
+def _toml(encoded: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_plain(encoded))
+    except ValueError:
+        return {}

@@ -1,0 +1,111 @@
+"""What a host needs once, for whatever bot: packages, what is ours, open ports, Caddy."""
+
+from voicedeploy.plan import Command, Step
+from voicedeploy_providers.vm import runtime
+from voicedeploy_providers.vm.entrance import Entrance
+from voicedeploy_providers.vm.facts import Facts, Ports
+from voicedeploy_providers.vm.options import Options
+from voicedeploy_providers.vm.places import CADDYFILE, SITES, Places
+
+_INSTALL = """\
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+take() { apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"; }
+take "$@" || { apt-get update -qq && take "$@"; }
+"""
+
+_SITE = f"""\
+set -eu
+mkdir -p {SITES}
+had=no; before=$(mktemp)
+[ -e "$1" ] && cp -p "$1" "$before" && had=yes
+caddyfile=$(mktemp); cp -p {CADDYFILE} "$caddyfile"
+back() {{
+  if [ $had = yes ]; then cp -p "$before" "$1"; else rm -f "$1"; fi
+  cp -p "$caddyfile" {CADDYFILE}
+}}
+cat > "$1"
+chmod 644 "$1"
+grep -qF 'import {SITES}/*.caddy' {CADDYFILE} || printf '\\nimport {SITES}/*.caddy\\n' >> {CADDYFILE}
+if caddy validate --config {CADDYFILE} --adapter caddyfile >"$before.said" 2>&1 &&
+  {{ systemctl is-active --quiet caddy || systemctl start caddy; }} && systemctl reload caddy; then
+  systemctl enable --quiet caddy 2>/dev/null || true
+  rm -f "$before" "$before.said" "$caddyfile"
+else
+  back "$1"
+  grep -i error "$before.said" >&2 || tail -n 5 "$before.said" >&2
+  rm -f "$before" "$before.said" "$caddyfile"
+  exit 1
+fi
+"""
+
+_NO_SITE = f"""\
+set -eu
+rm -f -- "$1"
+if [ -z "$(ls {SITES} 2>/dev/null)" ]; then
+  rm -rf {SITES}
+  [ ! -e {CADDYFILE} ] || sed -i '\\|^import {SITES}/\\*.caddy$|d' {CADDYFILE}
+fi
+systemctl is-active --quiet caddy && systemctl reload caddy || true
+"""
+
+
+def steps(bot: str, options: Options, facts: Facts, ports: Ports) -> list[Step]:
+    """Up to where a release can be made."""
+    wanted = [*options.packages, *(["caddy"] if not facts.caddy else [])]
+    made = []
+    if "caddy" in wanted or (options.packages and not facts.of(bot).releases):
+        made.append(Step("+", "system", " ".join(wanted), Command(("sh", "-c", _INSTALL, "sh", *wanted))))
+    return [*made, *runtime.steps(facts), *firewall(bot, facts, ports)]
+
+
+def firewall(bot: str, facts: Facts, ports: Ports) -> list[Step]:
+    """Opens what the bot needs and nothing else, where a firewall is active."""
+    udp = ports.udp.replace("-", ":")
+    if facts.ufw_active:
+        rules = ["80/tcp", "443/tcp", f"{udp}/udp"]
+        missing = [rule for rule in rules if f"\n{rule} " not in facts.ufw]
+        name = f"voicedeploy {bot}"
+        return [
+            Step("+", "firewall", f"ufw allow {rule}", Command(("ufw", "allow", rule, "comment", name)))
+            for rule in missing
+        ]
+    if facts.firewalld:
+        wanted = ["80/tcp", "443/tcp", f"{ports.udp}/udp"]
+        closed = [port for port in wanted if port not in facts.firewalld.split()]
+        add = tuple(f"--add-port={port}" for port in closed)
+        if closed:
+            script = 'firewall-cmd -q "$@" && firewall-cmd -q --permanent "$@"'
+            return [Step("+", "firewall", f"firewalld: {' '.join(closed)}", Command(("sh", "-c", script, "sh", *add)))]
+    return []
+
+
+def close_firewall(bot: str, facts: Facts, ports: Ports, last: bool) -> list[Step]:
+    """The other way round. Ports of the web stay while another bot needs them."""
+    rules = [*(["80/tcp", "443/tcp"] if last else []), f"{ports.udp.replace('-', ':')}/udp"]
+    ours = [
+        rule
+        for rule in rules
+        if any(line.startswith(f"{rule} ") and "# voicedeploy" in line for line in facts.ufw.splitlines())
+    ]
+    if facts.ufw_active and ours:
+        script = 'for rule in "$@"; do ufw delete allow "$rule"; done'
+        return [Step("-", "firewall", f"ufw: {' '.join(ours)}", Command(("sh", "-c", script, "sh", *ours)))]
+    if facts.firewalld and f"{ports.udp}/udp" in facts.firewalld.split():
+        gone = f"--remove-port={ports.udp}/udp"
+        script = 'firewall-cmd -q "$@" && firewall-cmd -q --permanent "$@"'
+        return [Step("-", "firewall", f"firewalld: {ports.udp}/udp", Command(("sh", "-c", script, "sh", gone)))]
+    return []
+
+
+def site(places: Places, facts: Facts, at: Entrance, text: str) -> list[Step]:
+    """Caddy's file for the bot, tried before it counts. Caddy reads it again without a restart."""
+    there = facts.of(places.bot)
+    if there.site == text and facts.caddy_active and SITES in facts.caddyfile:
+        return []
+    command = Command(("sh", "-c", _SITE, "sh", places.site), stdin=text.encode())
+    return [Step("~" if there.site else "+", "https", f"{at.url} ({at.why})", command)]
+
+
+def no_site(places: Places) -> Step:
+    return Step("-", "https", places.site, Command(("sh", "-c", _NO_SITE, "sh", places.site)))
