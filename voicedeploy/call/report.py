@@ -5,7 +5,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from voicedeploy.call.run import Run, rounded
@@ -88,6 +88,13 @@ class Verdict:
     text: str
 
 
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "as deployed"  # on a target voicedeploy is its files, without the metadata of an installation
+
+
 @dataclass(frozen=True)
 class Environment:
     """Where the calls were made from."""
@@ -110,7 +117,7 @@ class Environment:
             load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
             aiortc=version("aiortc"),
             aioice=version("aioice"),
-            voicedeploy=version("voicedeploy"),
+            voicedeploy=_version("voicedeploy"),
             processes=processes,
         )
 
