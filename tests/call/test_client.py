@@ -58,6 +58,17 @@ async def test_a_bot_that_does_not_greet_is_not_charged_with_the_callers_patienc
     assert "does not greet" in run.notes[0]
 
 
+async def test_a_greeting_that_suffices() -> None:
+    front = Front(greets_after_s=0.2)
+    async with running(front) as callee:
+        run = await call(callee, SHORT, replace(QUICK, greeting_suffices=True))
+    assert run.ok and run.greeted and run.first_word_ms is not None
+    assert run.turns == ()
+    async with running(Front(answers_after_s=0.2)) as callee:  # no greeting: it is spoken to
+        run = await call(callee, SHORT, replace(QUICK, greeting_suffices=True, greeting_timeout_s=0.3))
+    assert run.ok and not run.greeted and len(run.turns) == 1
+
+
 async def test_nothing_listens() -> None:
     run = await call(Callee.parse("http://127.0.0.1:9/"), SHORT, QUICK)
     assert not run.ok and run.error is not None

@@ -158,6 +158,8 @@ class _Call:
         patience = self._options.greeting_timeout_s
         if await _until(lambda: ear.first_audible is not None or media.ended, patience) and not media.ended:
             self._progress(f"first word {(ear.first_audible or 0.0) - (self._start_sent or 0.0):.2f} s")
+            if self._options.greeting_suffices:
+                return
             await self._listen_out(media)
         for number, turn in enumerate(self._script.turns, 1):
             if media.ended:

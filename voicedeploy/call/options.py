@@ -1,6 +1,6 @@
 """How patient the caller is."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -23,6 +23,8 @@ class CallOptions:
     """A bot that talks longer than this is spoken over."""
     hear_out: bool = True
     """False hangs up as soon as the last answer has begun: enough to know that the bot is heard."""
+    greeting_suffices: bool = False
+    """True hangs up as soon as a greeting is heard; a bot without one is spoken to all the same."""
     busy_wait_s: float = 0.0
     """How long to keep asking a front that says that all its slots are taken."""
 
@@ -31,4 +33,7 @@ class CallOptions:
 
 
 BRIEF = CallOptions(quiet_s=0.5, hear_out=False)
-"""For the call that only proves that the bot is heard."""
+"""For the call that proves that the bot is heard, and answers."""
+
+FIRST_WORD = replace(BRIEF, greeting_suffices=True)
+"""For the call that a release must pass before it gets traffic."""
