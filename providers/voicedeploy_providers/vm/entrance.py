@@ -7,8 +7,8 @@ from typing import Literal
 
 from voicedeploy.errors import NotReady
 from voicedeploy.render import render
-from voicedeploy_providers.vm.addresses import Kind, kind
 from voicedeploy_providers.vm.facts import Facts
+from voicedeploy_providers.vm.network.addresses import Kind, kind
 from voicedeploy_providers.vm.options import Options
 
 Tls = Literal["acme", "shortlived", "tailscale", "internal"]
