@@ -64,7 +64,7 @@ async def test_a_greeting_that_suffices() -> None:
         run = await call(callee, SHORT, replace(QUICK, greeting_suffices=True))
     assert run.ok and run.greeted and run.first_word_ms is not None
     assert run.turns == ()
-    async with running(Front(answers_after_s=0.2)) as callee:  # no greeting: it is spoken to
+    async with running(Front(greets_after_s=None, answers_after_s=0.2)) as callee:  # no greeting: it is spoken to
         run = await call(callee, SHORT, replace(QUICK, greeting_suffices=True, greeting_timeout_s=0.3))
     assert run.ok and not run.greeted and len(run.turns) == 1
 
