@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import paramiko
 
 from voicedeploy.errors import StepFailed
-from voicedeploy_providers.vm.ssh.connect import Connection
+from voicedeploy_providers.vm.ssh.connection import Connection
 from voicedeploy_providers.vm.ssh.lost import Dropped
 
 Send = Callable[[bytes], None]

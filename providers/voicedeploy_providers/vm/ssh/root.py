@@ -3,12 +3,15 @@
 from voicedeploy.errors import NotReady
 from voicedeploy_providers.vm.ssh import terminal
 from voicedeploy_providers.vm.ssh.channel import execute
-from voicedeploy_providers.vm.ssh.connect import Connection
+from voicedeploy_providers.vm.ssh.connection import Connection
 
 _TRIES = 3
 _PROBE_S = 30.0
-_ROOT, _FREE = 20, 21
-_PROBE = f"""sh -c 'test "$(id -u)" = 0 && exit {_ROOT}; env LC_ALL=C sudo -n true && exit {_FREE}; exit 22'"""
+_ROOT, _FREE, _NO_SUDO, _ELSE = 20, 21, 22, 23
+_PROBE = (
+    f"""sh -c 'test "$(id -u)" = 0 && exit {_ROOT}; command -v sudo >/dev/null || exit {_NO_SUDO};"""
+    f""" env LC_ALL=C sudo -n true && exit {_FREE}; exit {_ELSE}'"""
+)
 # -k: the password is read each time, whatever sudo remembers; so it never ends up as input of the script.
 _WITH_PASSWORD = "env LC_ALL=C sudo -k -S -p '' --"  # noqa: S105
 _NO_PASSWORD = "env LC_ALL=C sudo -n --"  # noqa: S105
@@ -36,6 +39,8 @@ class Root:
             return ""
         if probe.code == _FREE:
             return f"{_NO_PASSWORD} "
+        if probe.code == _NO_SUDO:
+            raise _no_sudo(connection)
         said = probe.err.decode("utf-8", "replace")
         if "password is required" in said or "a terminal is required" in said or "no tty present" in said:
             self._ask(connection)
@@ -67,15 +72,18 @@ class Root:
         )
 
 
+def _no_sudo(connection: Connection) -> NotReady:
+    route = connection.route
+    return NotReady(
+        f"{route.name}: user `{route.user}` is not root, and there is no sudo",
+        hint="log in as root (`User root` in ~/.ssh/config), or install sudo there and add"
+        f" `{route.user}` to its group",
+    )
+
+
 def _no_root(connection: Connection, said: str) -> NotReady:
     route = connection.route
     lines = [line for line in said.strip().splitlines() if line.strip()]
-    if "not found" in said or "No such file" in said:
-        return NotReady(
-            f"{route.name}: user `{route.user}` is not root, and there is no sudo",
-            hint="log in as root (`User root` in ~/.ssh/config), or install sudo there and add"
-            f" `{route.user}` to its group",
-        )
     return NotReady(
         f"{route.name}: user `{route.user}` may not become root: {lines[-1] if lines else 'sudo says nothing'}",
         hint=f"as root on the host: `usermod -aG sudo {route.user}`; it counts from the next login on",

@@ -14,7 +14,7 @@ import paramiko
 from voicedeploy.errors import Locked, NotReady, StepFailed
 from voicedeploy_providers.vm.ssh import tree
 from voicedeploy_providers.vm.ssh.channel import KILLED, Feed, Finished, Send, TookTooLong, begin, execute, gone, lines
-from voicedeploy_providers.vm.ssh.connect import Connection, connect
+from voicedeploy_providers.vm.ssh.connection import Connection, connect
 from voicedeploy_providers.vm.ssh.lock import HOLD, Hold
 from voicedeploy_providers.vm.ssh.lost import ConnectionLost, Dropped
 from voicedeploy_providers.vm.ssh.root import Root
@@ -23,6 +23,7 @@ from voicedeploy_providers.vm.ssh.script import Script
 _PAUSES_S = (1.0, 5.0, 14.0)
 """Before each new try after a cut: a host that restarts its sshd, a laptop that changes its network."""
 _LOG_LINES = 15
+_DISK_FULL = ("No space left on device", "Disk quota exceeded", ": Wrote only ")  # the last one is tar's
 _PUT_S = 600.0
 _TREE_S = 1800.0
 
@@ -44,7 +45,7 @@ sync -- "$folder"
 # children: a session of sshd is a process group.
 _END = """\
 n=0
-while found=$(printf %s "$1" | grep -lsFf - /proc/[0-9]*/cmdline); do
+while found=$(printf %s "$1" | grep -lsFf - /proc/[0-9]*/cmdline); [ -n "$found" ]; do
   n=$((n + 1))
   if [ "$n" -gt "$2" ]; then
     [ "$n" -le $(($2 + 10)) ] && signal=TERM || signal=KILL
@@ -303,7 +304,7 @@ class Shell:
     def _failure(self, done: Result, what: str) -> StepFailed:
         said = [line for line in (done.out + "\n" + done.err).splitlines() if line.strip()]
         log = tuple(said[-_LOG_LINES:])
-        if "No space left on device" in done.err or "Disk quota exceeded" in done.err:
+        if any(words in done.err for words in _DISK_FULL):
             return StepFailed(
                 f"{self.name}: its disk is full ({what})",
                 hint=f"`ssh {self.name} df -h` shows which; free some space, then run it again",

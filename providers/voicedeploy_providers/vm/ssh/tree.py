@@ -5,7 +5,8 @@ import io
 import os
 import stat
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from voicedeploy.errors import StepFailed
@@ -31,9 +32,11 @@ mv -T -- "$part" "$to"
 
 def pack(root: Path, files: Iterable[str], send: Send) -> None:
     """A tar.gz of `files` below `root`: sorted, of nobody, from 1970; 755 or 644; a symlink stays one."""
+    pieces = _Pieces(send)
     with (
-        gzip.GzipFile("", "wb", 6, _Pieces(send), mtime=0) as packed,
+        gzip.GzipFile("", "wb", 6, pieces, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w|", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar,
+        pieces.cut_short_by_errors(),
     ):
         for name in sorted(set(files)):
             path = root / name
@@ -64,6 +67,15 @@ class _Pieces(io.RawIOBase):
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._send = send
         self._held = bytearray()
+
+    @contextmanager
+    def cut_short_by_errors(self) -> Iterator[None]:
+        """After an error nothing more is sent: a stream with a proper end would be unpacked as if it were whole."""
+        try:
+            yield
+        except BaseException:
+            self._send = lambda data: None
+            raise
 
     def writable(self) -> bool:
         return True

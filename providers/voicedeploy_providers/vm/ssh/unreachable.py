@@ -32,7 +32,7 @@ def _explained(hop: Route, error: Exception, jumped: bool) -> NotReady:
             )
         case paramiko.ChannelException():
             return NotReady(
-                f"{name}: the jump host cannot reach {at}: {error.text}",
+                f"{name}: the jump host cannot reach {at}",
                 hint="is it on, and is that its name and port there?",
             )
         case socket.gaierror():
@@ -57,10 +57,11 @@ def _explained(hop: Route, error: Exception, jumped: bool) -> NotReady:
             )
         case IncompatiblePeer():
             return NotReady(f"{name}: no common algorithms with {at}: {error}", hint="is its sshd very old?")
-    if "banner" in str(error):
+    if isinstance(error, EOFError | ConnectionError) or isinstance(error.__context__, EOFError | ConnectionError):
         return NotReady(
-            f"{name}: {at} does not speak SSH", hint=f"is {hop.port} the port of sshd? or does it hang up: {look}"
+            f"{name}: {at} hung up before any SSH was spoken",
+            hint=f"is {hop.port} the port of sshd? are we locked out (fail2ban, MaxStartups)? {look}",
         )
-    if isinstance(error, EOFError) or "reset" in str(error):
-        return NotReady(f"{name}: {at} hung up at once", hint=f"are we locked out (fail2ban, MaxStartups)? {look}")
+    if "banner" in str(error):
+        return NotReady(f"{name}: {at} does not speak SSH", hint=f"is {hop.port} the port of sshd? {look}")
     return NotReady(f"{name}: no SSH connection to {at}: {error or type(error).__name__}", hint=look)
