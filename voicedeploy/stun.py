@@ -1,11 +1,34 @@
-"""A STUN binding request (RFC 8489) with nothing but sockets."""
+"""STUN and TURN servers: their URLs, and a binding request (RFC 8489) with nothing but sockets."""
 
 import os
+import re
 import socket
 import struct
+from dataclasses import dataclass
+from typing import Literal
 
 _COOKIE = 0x2112A442
 _BINDING_REQUEST, _BINDING_SUCCESS = 0x0001, 0x0101
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a `stun:`, `turn:` or `turns:` URL says, its defaults filled in (RFC 7064, RFC 7065)."""
+
+    host: str
+    port: int
+    transport: Literal["udp", "tcp", "tls"]
+
+
+def server(url: str) -> Server:
+    """`ValueError` where it is no such URL."""
+    found = re.fullmatch(r"(stun|stuns|turn|turns):(\[[^\]]+\]|[^:?/]+)(?::(\d+))?(?:\?transport=(udp|tcp))?", url)
+    if not found:
+        raise ValueError(f"{url!r} is not the URL of a STUN or TURN server")
+    scheme, host, port, transport = found.groups()
+    secure = scheme.endswith("s")
+    kind: Literal["udp", "tcp", "tls"] = "tls" if secure else "tcp" if transport == "tcp" else "udp"
+    return Server(host.strip("[]"), int(port or (5349 if secure else 3478)), kind)
 
 
 def answers(host: str, port: int, *, wait_s: float) -> bool:
