@@ -26,15 +26,18 @@ def up(
 ) -> None:
     """Bring the bot up, or up to date: check, plan, carry out, and prove it with one real call."""
     spec = options.project(file)
+    typed = (f" --provider {where}" if where else "") + (f" --host {host}" if host else "")
     answers = [
-        _one(provider, spec, dry_run=dry_run, yes=yes, no_call=no_call, json=json)
+        _one(provider, spec, typed=typed, dry_run=dry_run, yes=yes, no_call=no_call, json=json)
         for provider in options.providers(spec, where, host)
     ]
     if json:
         show.data(options.together(answers))
 
 
-def _one(provider: "Provider", spec: "Spec", *, dry_run: bool, yes: bool, no_call: bool, json: bool) -> dict[str, Any]:
+def _one(
+    provider: "Provider", spec: "Spec", *, typed: str, dry_run: bool, yes: bool, no_call: bool, json: bool
+) -> dict[str, Any]:
     """One place. A failure goes up at once: what comes after it is not begun."""
     from voicedeploy import engine
     from voicedeploy.cli import progress

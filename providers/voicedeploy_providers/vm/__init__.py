@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any, ClassVar, Self
 
-from voicedeploy import project
+from voicedeploy import environment, project
 from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
 from voicedeploy.errors import NotReady, UsageError
 from voicedeploy.network import Offer, OpenUdp
@@ -23,7 +23,7 @@ from voicedeploy_providers.vm.entrance import Entrance, entrance, site
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
 from voicedeploy_providers.vm.machine import Machine
 from voicedeploy_providers.vm.options import Options
-from voicedeploy_providers.vm.places import ROOT, Places
+from voicedeploy_providers.vm.places import ROOT, SOCKETS, Places
 from voicedeploy_providers.vm.ports import FIRST_TCP, FIRST_UDP, allot
 from voicedeploy_providers.vm.secrets import HostSecrets
 from voicedeploy_providers.vm.ssh import Shell, connect, route
@@ -194,7 +194,7 @@ class Vm:
             *releasing.start(bot, release, now),
             *caddy,
             *switch,
-            *releasing.prune(bot, release, seen, self._options.keep),
+            *releasing.prune(bot, release, seen, self._options.keep, environment.digest(want)),
         ]
         return Plan(self.name, bot, have.release if have else None, release, tuple(steps), verify=True)
 
@@ -251,11 +251,17 @@ class Vm:
         units = tuple(places.unit_file(release.id) for release in there.releases)
         state = tuple(f"/var/{kind}/private/voicedeploy/{have.bot}" for kind in ("lib", "cache"))
         links = tuple(f"/var/{kind}/voicedeploy/{have.bot}" for kind in ("lib", "cache"))
+        sockets = f"{SOCKETS}/{have.bot}"
         root = (ROOT,) if last else (places.root,)
         shared = tuple(f"/var/{k}{p}/voicedeploy" for k in ("lib", "cache") for p in ("", "/private")) if last else ()
         left = "; the package caddy stays" if last and seen.caddy else ""
         steps.append(
-            Step("-", "files", f"{root[0]}, units, state{left}", Remove((*units, *links, *state, *shared, *root)))
+            Step(
+                "-",
+                "files",
+                f"{root[0]}, units, state{left}",
+                Remove((*units, *links, *state, *shared, sockets, *root)),
+            )
         )
         return Plan(self.name, have.bot, have.release, None, tuple(steps))
 

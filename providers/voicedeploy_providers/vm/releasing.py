@@ -175,16 +175,18 @@ def _enabled(there: Bot, release: str) -> bool:
     return any(r.id == release and r.enabled == "enabled" for r in there.releases)
 
 
-def prune(bot: str, release: str, facts: Facts, keep: int) -> list[Step]:
-    """What nobody can want any more: releases beyond the last `keep` that do not run, and their environments."""
+def prune(bot: str, release: str, facts: Facts, keep: int, needed: str) -> list[Step]:
+    """What nobody can want any more, as far as it does not run: releases that were never live, those beyond the last
+    `keep` that were, and environments that no release needs. `needed`: the environment of `release`."""
     places, there = Places(bot), facts.of(bot)
     fronts = {front.release for front in facts.fronts_of(bot)}
     others = [r for r in there.releases if r.id != release]
-    newest = sorted(others, key=lambda r: r.created_at, reverse=True)
-    gone = [r for r in newest[max(0, keep - 1) :] if not r.runs and r.id not in fronts]
+    newest = sorted((r for r in others if r.id in there.history), key=lambda r: r.created_at, reverse=True)
+    wanted = {r.id for r in newest[: keep - 1]} | fronts
+    gone = [r for r in others if r.id not in wanted and not r.runs]
     if not gone:
         return []
-    kept = {r.environment for r in others if r not in gone}
+    kept = {needed, *(r.environment for r in others if r not in gone)}
     paths = [path for r in gone for path in (places.release(r.id), places.unit_file(r.id))]
     paths += [places.environment(r.environment) for r in gone if r.environment and r.environment not in kept]
     return [Step("-", "files", f"of {len(gone)} older releases", Remove(tuple(dict.fromkeys(paths))))]

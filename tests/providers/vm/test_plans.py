@@ -117,7 +117,7 @@ def test_what_is_left_of_a_switch(facts: Facts, subjects: list[str]) -> None:
 def test_pruning_keeps_what_runs_and_what_can_be_gone_back_to() -> None:
     releases = ("r1", "r2", "r3", "r4", "r5")
     facts = standing(front("r2", draining=True), front("r5"), live="r5", releases=releases)
-    (step,) = releasing.prune("front-desk", "r5", facts, 2)
+    (step,) = releasing.prune("front-desk", "r5", facts, 2, "e4")
     assert isinstance(step.action, Remove)
     places = Places("front-desk")
     assert set(step.action.paths) == {
@@ -125,7 +125,19 @@ def test_pruning_keeps_what_runs_and_what_can_be_gone_back_to() -> None:
         for n, r in ((0, "r1"), (2, "r3"))
         for path in (places.release(r), places.unit_file(r), places.environment(f"e{n}"))
     }
-    assert releasing.prune("front-desk", "r5", facts, 9) == []
+    assert releasing.prune("front-desk", "r5", facts, 9, "e4") == []
+    (step,) = releasing.prune("front-desk", "r5", facts, 2, "e0")
+    assert isinstance(step.action, Remove)
+    assert places.environment("e0") not in step.action.paths, "the live release needs it"
+
+
+def test_what_was_never_live_goes_first() -> None:
+    facts = standing(front("r4"), live="r4", releases=("r1", "r2", "r3", "r4"), **{
+        "front-desk__history": encoded("r1\nr2\nr4\n")})  # fmt: skip
+    (step,) = releasing.prune("front-desk", "r4", facts, 3, "e3")
+    assert isinstance(step.action, Remove)
+    assert Places("front-desk").release("r3") in step.action.paths
+    assert Places("front-desk").release("r1") not in step.action.paths
 
 
 def test_back_without_a_name_is_to_the_one_before() -> None:
