@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 
 import paramiko
 
-from voicedeploy.errors import Locked
+from voicedeploy.errors import Locked, NotReady
 from voicedeploy_providers.vm.ssh.channel import lines
+from voicedeploy_providers.vm.ssh.lost import Dropped
 
 BEAT_S = 5.0
 DEAD_S = 30
@@ -58,7 +59,7 @@ class Hold:
         return self._channel is not None and not self._channel.closed and not self._channel.eof_received
 
     def take(self) -> None:
-        """Raises `Locked` with who has it, and `Dropped`."""
+        """Raises `Locked` with who has it, `NotReady` where no lock can be made, and `Dropped`."""
         if self._channel is not None:
             self._channel.close()
         text = json.dumps(
@@ -78,17 +79,7 @@ class Hold:
         except TimeoutError:
             said = ""
         if said != "held":
-            err = b"" if said else channel.recv_stderr(4096)
-            channel.close()
-            if said.startswith("locked "):
-                raise Locked(
-                    f"somebody else is at it: {_holder(said.removeprefix('locked '))}",
-                    hint="wait for it to end, then try again",
-                )
-            raise Locked(
-                f"the lock {self._path} cannot be had: {err.decode('utf-8', 'replace').strip() or 'no answer'}",
-                hint="try again",
-            )
+            raise self._refusal(channel, said)
         channel.settimeout(None)
         self._channel = channel
         threading.Thread(target=self._beat, args=(channel,), name="lock", daemon=True).start()
@@ -106,6 +97,19 @@ class Hold:
         except (OSError, EOFError, paramiko.SSHException):
             pass
         channel.close()
+
+    def _refusal(self, channel: paramiko.Channel, said: str) -> Exception:
+        if said.startswith("locked "):
+            channel.close()
+            who = _holder(said.removeprefix("locked "))
+            return Locked(f"somebody else is at it: {who}", hint="wait for it to end, then try again")
+        transport = channel.get_transport()
+        transport.join(0.5)
+        if not transport.is_active():
+            return Dropped("the host hung up")
+        err = channel.recv_stderr(4096).decode("utf-8", "replace").strip() if channel.recv_stderr_ready() else ""
+        channel.close()
+        return NotReady(f"the lock {self._path} cannot be had: {err or 'no answer'}", hint="try again")
 
     def _beat(self, channel: paramiko.Channel) -> None:
         while not self._released.wait(BEAT_S):

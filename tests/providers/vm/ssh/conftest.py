@@ -26,7 +26,8 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 
 def keygen(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path)], check=True)
+    argv = ["ssh-keygen", "-q", "-a", "1", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path)]
+    subprocess.run(argv, check=True)
     return path
 
 
@@ -171,6 +172,16 @@ def host(lab: Lab) -> Sshd:
 @pytest.fixture
 def shell(lab: Lab, host: Sshd) -> Shell:
     return lab.shell("homelab")
+
+
+def commands() -> str:
+    """The command lines of all that runs, but of the tests themselves."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid():
+                found.append(" ".join(process.cmdline()))
+    return "\n".join(found)
 
 
 def until(true: Callable[[], bool], seconds: float = 10.0) -> None:

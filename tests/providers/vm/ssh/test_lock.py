@@ -14,7 +14,7 @@ import pytest
 from voicedeploy_providers.vm.ssh import Shell
 
 from tests.providers.vm.ssh.conftest import Lab, Sshd, until
-from voicedeploy.errors import Locked, StepFailed
+from voicedeploy.errors import Locked, NotReady, StepFailed
 
 ANOTHER = """
 import sys
@@ -63,6 +63,20 @@ def test_a_folder_that_went_with_its_lock_is_not_made_again(shell: Shell, tmp_pa
     with shell.hold(str(tmp_path / "bot" / "lock"), "down"):
         shell.run('rm -r -- "$1"', args=[str(tmp_path / "bot")])
     assert not (tmp_path / "bot").exists()
+
+
+def test_a_lock_that_cannot_be_made(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotReady, match=r"the lock .*/file/lock cannot be had: .*Not a directory|File exists") as caught:
+        shell.hold(str(tmp_path / "file" / "lock"), "up").__enter__()
+    assert not isinstance(caught.value, Locked)
+
+
+def test_a_cut_before_it_is_held(shell: Shell, host: Sshd, tmp_path: Path) -> None:
+    assert shell.run("true").code == 0
+    host.cut()
+    with shell.hold(str(tmp_path / "lock"), "up"):
+        assert not free(tmp_path / "lock")
 
 
 def test_a_crash_leaves_it_free(shell: Shell, lab: Lab, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.vm.ssh.conftest import Lab
+from tests.providers.vm.ssh.conftest import Lab, commands, until
 from voicedeploy.errors import NotReady
 
 PASSWORD = "correct horse's \\battery"  # noqa: S105
@@ -72,9 +72,12 @@ def test_without_a_password(user: str, lab: Lab, tmp_path: Path) -> None:
         assert (tmp_path / "file").stat().st_uid == 0
         with shell.hold(str(tmp_path / "lock"), "up"):
             assert shell.run("echo held").out == "held\n"
-        lines = shell.stream("echo one; sleep 60")
+        naps = f"sleep 60{os.getpid()}"
+        lines = shell.stream(f"echo one; {naps}; echo two")
         assert next(lines) == "one"
+        until(lambda: naps in commands())
         lines.close()  # type: ignore[attr-defined]
+        until(lambda: naps not in commands())
 
 
 def test_with_a_password(user: str, lab: Lab, tmp_path: Path, answers: Callable[..., list[str]]) -> None:

@@ -8,24 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 from voicedeploy_providers.vm.ssh import ConnectionLost, Shell
 
-from tests.providers.vm.ssh.conftest import Lab, Sshd, until
+from tests.providers.vm.ssh.conftest import Lab, Sshd, commands, until
 from voicedeploy.errors import StepFailed
-
-
-def commands() -> str:
-    """The command lines of all that runs, but of the tests themselves."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid():
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return "\n".join(found)
 
 
 @contextmanager
