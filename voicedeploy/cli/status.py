@@ -1,6 +1,8 @@
 """`voicedeploy status`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from voicedeploy.cli import options, show
 
@@ -14,14 +16,23 @@ def status(
     file: options.File = options.SPEC,
     where: options.Where = None,
     host: options.Host = None,
+    invite: Annotated[
+        str | None,
+        typer.Option("--invite", help="Also a link that lets somebody in for so long.", metavar="1h"),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Show what runs: of this project, or everything on the target where there is no spec."""
+    from voicedeploy.cli.invite import link
+
+    ttl_s = _ttl(invite)
     spec = options.project(file) if file.exists() or file != options.SPEC else None
     providers = options.providers(spec, where, host)
-    states = [state for provider in providers for state in _states(provider, spec)]
+    found = [(provider, state) for provider in providers for state in _states(provider, spec)]
+    states = [state for _, state in found]
+    links = {id(state): link(provider.door(state.deployment), ttl_s) for provider, state in found} if ttl_s else {}
     if json:
-        show.data({"deployments": [_as_json(state) for state in states]})
+        show.data({"deployments": [_as_json(state, links.get(id(state))) for state in states]})
         return
     if not states:
         show.line(f"nothing on {', '.join(provider.where for provider in providers)}")
@@ -33,6 +44,8 @@ def status(
             show.line(f"{state.deployment.bot}: {state.reason}")
         if state.disk_free is not None:
             show.line(f"{state.deployment.bot}: {state.disk_free / 2**30:.1f} GB of disk free")
+        if id(state) in links:
+            show.line(f"{state.deployment.bot}: {links[id(state)]}")
         for old in state.draining:
             show.line(f"{state.deployment.bot}: {old.release} drains, {old.sessions} calls left")
 
@@ -50,9 +63,20 @@ def _row(state: "Status") -> tuple[str, ...]:
     return (have.bot, have.release, have.transport, state.state, calls, str(state.warm), have.url)
 
 
-def _as_json(state: "Status") -> dict[str, Any]:
+def _ttl(text: str | None) -> int:
+    from voicedeploy import units
+    from voicedeploy.errors import UsageError
+
+    try:
+        return units.seconds(text) if text else 0
+    except ValueError as error:
+        raise UsageError(f"--invite: {error}", hint='write it like "1h"') from None
+
+
+def _as_json(state: "Status", link: str | None) -> dict[str, Any]:
     have = state.deployment
     return {
+        **({"invite": link} if link else {}),
         "provider": have.provider,
         "bot": have.bot,
         "release": have.release,

@@ -63,6 +63,7 @@ def carry_out(plan: "Plan", provider: "Provider", *, yes: bool, json: bool, proo
     """Asks where a plan wants that, carries it out and verifies it; on the terminal then the address to talk to."""
     from voicedeploy import engine
     from voicedeploy.cli import progress
+    from voicedeploy.cli.invite import HOUR_S, link
 
     if plan.asks and not yes:
         confirm(plan)
@@ -72,7 +73,15 @@ def carry_out(plan: "Plan", provider: "Provider", *, yes: bool, json: bool, proo
     have = provider.find(plan.bot)
     if have and not json:
         show.note()
-        show.line(f"Talk to it: {have.url}")
+        # A link that lets people in is for the person at the terminal, not for a log file.
+        watched = sys.stdout.isatty()
+        show.line(f"Talk to it: {link(provider.door(have), HOUR_S) if watched else have.url}")
+        if have.url.startswith("https:"):
+            show.line(
+                "(good for an hour; `voicedeploy status --invite 7d` makes another)"
+                if watched
+                else "`voicedeploy status --invite 7d` makes a link that lets somebody in"
+            )
     return plan
 
 
