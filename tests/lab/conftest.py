@@ -1,0 +1,3 @@
+from tests.lab.hosts.fixtures import lab, make_host
+
+__all__ = ["lab", "make_host"]

@@ -1,0 +1,37 @@
+"""Fixtures with which a test gets its hosts."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, Unpack
+
+import pytest
+
+from tests.lab import hosts
+from tests.lab.hosts import Host, Options
+
+
+class MakeHost(Protocol):
+    def __call__(self, name: str, **options: Unpack[Options]) -> Host: ...
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[None]:
+    """The network of the hosts; taken away at the end."""
+    hosts.begin()
+    yield
+    hosts.drop_all()
+
+
+@pytest.fixture
+def make_host(lab: None) -> Iterator[MakeHost]:
+    """Makes hosts that are dropped when the test ends."""
+    made: list[Host] = []
+
+    def make(name: str, **options: Unpack[Options]) -> Host:
+        made.append(hosts.make(name, **options))
+        return made[-1]
+
+    yield make
+    if made:
+        with ThreadPoolExecutor(len(made)) as pool:
+            list(pool.map(hosts.drop, made))

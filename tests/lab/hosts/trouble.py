@@ -1,0 +1,2 @@
+class LabError(Exception):
+    """What the lab cannot do here, in a sentence."""
