@@ -11,7 +11,8 @@ from typing import Any, Union, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
-from voicedeploy_providers.local.options import Options
+from voicedeploy_providers.local import options as local
+from voicedeploy_providers.vm import options as vm
 
 from voicedeploy.spec import IceServer, Spec, load
 
@@ -89,7 +90,8 @@ def documented_keys() -> dict[str, str]:
 
 def expected_keys() -> dict[str, Any]:
     spec = {key: default for key, default in keys(Spec) if key != "provider"}
-    return {**spec, **dict(keys(IceServer)), **dict(keys(Options, "provider.local."))}
+    own = {**dict(keys(local.Options, "provider.local.")), **dict(keys(vm.Options, "provider.vm."))}
+    return {**spec, **dict(keys(IceServer)), **own}
 
 
 def test_every_key_of_the_spec_is_documented() -> None:
