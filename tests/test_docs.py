@@ -121,7 +121,8 @@ def test_examples_of_the_spec_are_valid(page: Path, tmp_path: Path) -> None:
         file = tmp_path / f"{number}.toml"
         file.write_text(text if "[bot]" in text else f'[bot]\nname = "example"\n\n{text}', "utf-8")
         spec = load(file)
-        Options.model_validate(dict(spec.options("local")))
+        local.Options.model_validate(dict(spec.options("local")))
+        vm.Options.model_validate(dict(spec.options("vm")))
 
 
 # --- the front --------------------------------------------------------------------------------------

@@ -50,11 +50,11 @@ class Checkup:
         return self.verdict.word == "no" or bool(self.obstacles)
 
 
-def check(provider: Provider, spec: Spec) -> Checkup:
-    """Everything that stands in the way. Changes nothing."""
+def check(provider: Provider, spec: Spec, *, closely: bool = True) -> Checkup:
+    """Everything that stands in the way. Changes nothing. `closely`: see `Provider.offer`."""
     kind = spec.transport.kind
     relay = bool(spec.transport.turn)
-    offer = provider.offer(spec)
+    offer = provider.offer(spec, closely=closely)
     packets = verdict(need(kind, relay), offer)
     return Checkup(provider.name, kind, relay, offer, packets, tuple(provider.check(spec)))
 

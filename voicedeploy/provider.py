@@ -50,8 +50,11 @@ class Provider(Protocol):
         """A provider with the options of `[provider.<name>]`; `SpecError` where they are wrong."""
         ...
 
-    def offer(self, spec: Spec) -> Offer:
-        """What packets this place carries for this spec."""
+    def offer(self, spec: Spec, *, closely: bool) -> Offer:
+        """What packets this place carries for this spec. Is asked before `check`.
+
+        `closely`: by trying it, which may take seconds; otherwise what an earlier call has proved need not be tried.
+        """
         ...
 
     def check(self, spec: Spec) -> list[Finding]: ...

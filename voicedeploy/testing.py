@@ -60,7 +60,7 @@ class ProviderContract:
             raise AssertionError("an unknown option was taken")
 
     def test_its_offer_is_typed(self, provider: Provider, spec: Spec) -> None:
-        assert isinstance(provider.offer(spec), Offer)
+        assert isinstance(provider.offer(spec, closely=True), Offer)
 
     def test_each_finding_has_a_code_and_what_to_do(self, provider: Provider, spec: Spec) -> None:
         for finding in provider.check(spec):

@@ -45,7 +45,7 @@ def _one(
 
     if not json:
         progress.heading(provider.where, spec.bot.name, spec.transport.kind.value)
-    checkup = engine.check(provider, spec)
+    checkup = engine.check(provider, spec, closely=False)
     if not json:
         _warn(checkup)
     engine.refuse(checkup)

@@ -52,7 +52,7 @@ class Local:
     def where(self) -> str:
         return self.name
 
-    def offer(self, spec: Spec) -> Offer:
+    def offer(self, spec: Spec, *, closely: bool) -> Offer:
         ports = self._options.ports(spec.pool.max)
         if not ports:
             return Offer(NoUdp("the range of ports is empty"))

@@ -1,11 +1,11 @@
 """A single VM or a homelab over SSH: no Docker, and no call is cut by a deploy."""
 
-import dataclasses
 import getpass
 import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any, ClassVar, Self
@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Self
 from voicedeploy import environment, project
 from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
 from voicedeploy.errors import NotReady, UsageError
-from voicedeploy.network import Offer, OpenUdp
+from voicedeploy.network import Offer, Transport
 from voicedeploy.plan import Door, Plan, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
-from voicedeploy_providers.vm import checks, facts, journal, releasing, runtime, setup
+from voicedeploy_providers.vm import checks, facts, journal, packets, releasing, runtime, setup
 from voicedeploy_providers.vm.entrance import Entrance, entrance, site
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
 from voicedeploy_providers.vm.machine import Machine
@@ -42,6 +42,7 @@ class Vm:
         self._connected: Shell | None = None
         self._seen: Facts | None = None
         self._machine: Machine | None = None
+        self._packets: packets.Packets | None = None
 
     @classmethod
     def configure(cls, options: Mapping[str, Any]) -> Self:
@@ -81,17 +82,39 @@ class Vm:
     def _facts(self) -> Facts:
         return self._seen or self._look()
 
-    def offer(self, spec: Spec) -> Offer:
-        return Offer(OpenUdp(allot(spec.bot.name, spec.pool.max, self._options, self._facts).udp))
+    def offer(self, spec: Spec, *, closely: bool) -> Offer:
+        mine = self._mine(spec)
+        seen = self._facts
+        known = mine.addresses == seen.addresses and seen.front(spec.bot.name, seen.of(spec.bot.name).live)
+        self._packets = None
+        if spec.transport.kind is Transport.WEBRTC and (closely or not known):
+            self._packets = packets.tried(self._shell(), spec, self._options, mine.udp, self._dialled())
+        return self._packets.offer() if self._packets else packets.remembered(mine)
 
     def check(self, spec: Spec) -> list[Finding]:
+        found = self._packets.findings() if self._packets else []
+        names = self.secrets(spec.bot.name).names()
+        return [*found, *checks.findings(spec, self._options, self._facts, self._mine(spec), names)]
+
+    def _mine(self, spec: Spec) -> Ports:
+        """This bot's ports, with what was found out about the network around them."""
         mine = allot(spec.bot.name, spec.pool.max, self._options, self._facts)
-        return checks.findings(spec, self._options, self._facts, mine, self.secrets(spec.bot.name).names())
+        if self._packets is None:
+            return mine
+        best = self._packets.settings
+        return replace(mine, public_ip=best.public_ip, nets=best.nets, addresses=self._facts.addresses)
+
+    def _dialled(self) -> str:
+        """The address that SSH reached, "" where it went by another host."""
+        connection = self._shell().connection
+        direct = not connection.route.jumps and not connection.route.proxy_command
+        return str(connection.transport.getpeername()[0]) if direct else ""
 
     def render(self, spec: Spec) -> list[Artifact]:
         """As for a host with this bot alone and a name of its own; nobody is asked."""
-        release = project.release(spec.root, project.files(spec.root), releasing.settings(spec, self._options))
         mine = Ports(FIRST_TCP, self._options.udp_ports or f"{FIRST_UDP}-{FIRST_UDP + 2 * spec.pool.max - 1}")
+        settings = releasing.settings(spec, self._options, mine)
+        release = project.release(spec.root, project.files(spec.root), settings)
         at = Entrance(self._options.domain or "talk.example.org", "acme", "its own domain")
         text = site(spec.bot.name, at, self._options, facts.parse(""), mine.tcp, _delay(spec))
         return [
@@ -175,7 +198,7 @@ class Vm:
             return self._take_down(have) if have else Plan(self.name, "", None, None)
         bot, seen = want.bot.name, self._facts
         release = self._release(want)
-        mine = allot(bot, want.pool.max, self._options, seen)
+        mine = self._mine(want)
         at = self._entrance()
         places = Places(bot)
         now = seen.front(bot, release)
@@ -210,7 +233,7 @@ class Vm:
             raise UsageError(f"the host has no release {wanted}", hint="`voicedeploy releases` shows which it has")
         now = seen.front(have.bot, wanted)
         old = known[wanted]
-        record = dataclasses.replace(have, release=wanted, transport=old.transport or have.transport, created_at=_now())
+        record = replace(have, release=wanted, transport=old.transport or have.transport, created_at=_now())
         switch = releasing.switch(have.bot, wanted, record, seen)
         if not switch and now and now.ready:
             return Plan(self.name, have.bot, wanted, wanted)
@@ -222,14 +245,11 @@ class Vm:
 
     def _release(self, spec: Spec) -> str:
         version = self._facts.of(spec.bot.name).secrets_version
-        text = releasing.settings(spec, self._options)
+        text = releasing.settings(spec, self._options, self._mine(spec))
         return project.release(spec.root, project.files(spec.root), text, version)
 
     def _entrance(self) -> Entrance:
-        connection = self._shell().connection
-        direct = not connection.route.jumps and not connection.route.proxy_command
-        dialled = str(connection.transport.getpeername()[0]) if direct else ""
-        return entrance(self._options, self._facts, dialled)
+        return entrance(self._options, self._facts, self._dialled())
 
     def _take_down(self, have: Deployment) -> Plan:
         places, seen = Places(have.bot), self._facts

@@ -5,9 +5,11 @@ import json
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from typing import Any
+
+import tomli_w
 
 SCRIPT = files("voicedeploy_providers.vm").joinpath("look.sh").read_text("utf-8")
 
@@ -18,9 +20,15 @@ class Ports:
 
     tcp: int
     udp: str
+    public_ip: str = ""
+    """What the bot names to callers beside the host's own addresses, as it was found out."""
+    nets: tuple[str, ...] = ()
+    """The host's networks whose addresses are named."""
+    addresses: tuple[str, ...] = ()
+    """The host's addresses when that was found out."""
 
     def text(self) -> str:
-        return f"tcp = {self.tcp}\nudp = {json.dumps(self.udp)}\n"
+        return tomli_w.dumps({key: value for key, value in asdict(self).items() if value})
 
 
 @dataclass(frozen=True)
@@ -166,13 +174,12 @@ def _bot(name: str, said: Mapping[str, list[str]]) -> Bot:
     def one(key: str) -> str:
         return said.get(f"{name}/{key}", [""])[-1]
 
-    ports = _toml(one("ports"))
     return Bot(
         name=name,
         record={key: str(value) for key, value in _toml(one("deployment.toml")).items()},
         live=_plain(one("live")).strip(),
         history=tuple(_plain(one("history")).split()),
-        ports=Ports(int(ports["tcp"]), str(ports["udp"])) if {"tcp", "udp"} <= ports.keys() else None,
+        ports=_ports(_toml(one("ports"))),
         key=bool(one("key")),
         secrets=bool(one("secrets")),
         secrets_version=_plain(one("secrets.version")).strip(),
@@ -180,6 +187,19 @@ def _bot(name: str, said: Mapping[str, list[str]]) -> Bot:
         releases=tuple(_release(name, release, said) for release in said.get(f"{name}/release", [])),
         environments=tuple(said.get(f"{name}/env", [])),
     )
+
+
+def _ports(said: Mapping[str, Any]) -> Ports | None:
+    try:
+        return Ports(
+            int(said["tcp"]),
+            str(said["udp"]),
+            str(said.get("public_ip", "")),
+            tuple(said.get("nets", ())),
+            tuple(said.get("addresses", ())),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _release(bot: str, release: str, said: Mapping[str, list[str]]) -> Release:

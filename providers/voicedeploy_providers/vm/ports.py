@@ -1,5 +1,7 @@
 """Which ports a bot gets on a host that may hold several."""
 
+from dataclasses import replace
+
 from voicedeploy.options import ports
 from voicedeploy_providers.vm.facts import Facts, Ports
 from voicedeploy_providers.vm.options import Options
@@ -16,12 +18,13 @@ def allot(bot: str, slots: int, options: Options, facts: Facts) -> Ports:
     """
     have = facts.of(bot).ports
     others = [other.ports for name, other in facts.bots.items() if name != bot and other.ports]
-    return Ports(_tcp(have, others, facts), options.udp_ports or _udp(have, others, 2 * slots))
-
-
-def _tcp(have: Ports | None, others: list[Ports], facts: Facts) -> int:
+    udp = options.udp_ports or _udp(have, others, 2 * slots)
     if have:
-        return have.tcp
+        return replace(have, udp=udp)
+    return Ports(_tcp(others, facts), udp)
+
+
+def _tcp(others: list[Ports], facts: Facts) -> int:
     taken = {other.tcp for other in others} | set(facts.listening)
     return next(port for port in range(FIRST_TCP, 65536) if port not in taken)
 

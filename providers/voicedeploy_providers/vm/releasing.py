@@ -73,8 +73,8 @@ def front_toml(spec: Spec, release: str, ports: Ports, options: Options) -> str:
         host="127.0.0.1",
         port=ports.tcp,
         udp_ports=ports.udp,
-        public_ip=options.public_ip,
-        nets=options.nets,
+        public_ip=options.public_ip or ports.public_ip,
+        nets=options.nets or ports.nets,
         peers_folder=f"{SOCKETS}/{spec.bot.name}",
         live_file=places / "live",
         trusted_proxies=("127.0.0.0/8", "::1/128"),
@@ -198,8 +198,13 @@ def last_good(there: Bot) -> str:
     return next((release for release in reversed(there.history) if release != there.live and release in here), "")
 
 
-def settings(spec: Spec, options: Options) -> str:
+def settings(spec: Spec, options: Options, ports: Ports) -> str:
     """All that makes another release of the same files."""
-    chosen = options.model_dump(mode="json", exclude={"host", "keep", "domain", "https", "acme_ca", "acme_ca_root"})
-    text = [spec.model_dump(mode="json", exclude={"provider"}), chosen, runtime.identity(), unit(spec, "release")]
+    text = [
+        spec.model_dump(mode="json", exclude={"provider"}),
+        runtime.identity(),
+        unit(spec, "release"),
+        front_toml(spec, "release", ports, options),
+        options.packages,
+    ]
     return json.dumps(text, sort_keys=True)
