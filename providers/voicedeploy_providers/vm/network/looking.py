@@ -14,7 +14,7 @@ from voicedeploy_providers.vm.network.addresses import Kind, kind
 SCRIPT = 'printf %s "$1" | "${2:-python3}" -I -'
 """For a shell on the host: $1 is a program's text, which is so in no list of processes; $2 the Python to use."""
 SERVERS = ("stun.l.google.com:19302", "stun1.l.google.com:19302", "stun.cloudflare.com:3478")
-"""Asked where the project names none; two addresses at least, or a symmetric NAT looks like any other."""
+"""Asked beside the project's own: by one answer alone a symmetric NAT looks like any other."""
 _BRIDGES = ("docker", "br-", "veth", "virbr", "cni", "flannel", "podman", "lxc", "lxdbr", "vnet", "cali")
 
 Run = Callable[[str, Sequence[str]], str]
@@ -80,12 +80,25 @@ class Seen:
     hardware: tuple[str, ...] = ()
 
 
-def look(run: Run, ports: Sequence[int], *, stun: Sequence[str] = (), turn: Sequence[str] = ()) -> Seen:
-    """Looks from the host; takes up to 2 s longer where a STUN server is silent. `stun` and `turn` are URLs."""
-    servers = [f"{one.host}:{one.port}" for one in map(server, stun)] or list(SERVERS)
+def look(
+    run: Run,
+    ports: Sequence[int],
+    *,
+    stun: Sequence[str] = (),
+    turn: Sequence[str] = (),
+    servers: Sequence[str] = SERVERS,
+) -> Seen:
+    """Looks from the host; takes 2 s longer where a STUN server is silent. `stun` and `turn` are URLs."""
+    asked = list(dict.fromkeys([*map(named, stun), *servers]))
     relays = {url: [one.host, one.port, one.transport] for url, one in zip(turn, map(server, turn), strict=True)}
-    text = program("look", ports=list(ports), stun=servers, relays=relays)
+    text = program("look", ports=list(ports), stun=asked, relays=relays)
     return parse(run(SCRIPT, (text,)))
+
+
+def named(url: str) -> str:
+    """`stun:stun.example.org` → `stun.example.org:3478`"""
+    one = server(url)
+    return f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}"
 
 
 def program(do: str, **options: Any) -> str:

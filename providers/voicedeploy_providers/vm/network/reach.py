@@ -19,7 +19,7 @@ from voicedeploy.provider import Severity
 from voicedeploy_providers.vm.network.addresses import Kind, kind
 from voicedeploy_providers.vm.network.clouds import cloud
 from voicedeploy_providers.vm.network.firewall import Firewall
-from voicedeploy_providers.vm.network.looking import Mapped, Seen
+from voicedeploy_providers.vm.network.looking import Mapped, Seen, named
 from voicedeploy_providers.vm.network.probing import Reached
 
 _SAMPLE = 4
@@ -274,8 +274,8 @@ def notes(seen: Seen, settings: Settings) -> list[str]:
     found = []
     if settings.udp_ports and seen.busy:
         found.append(f"UDP {_spelled(seen.busy)} is in use by other programs, or by calls that run")
-    if settings.stun and seen.silent:
-        found.append(f"STUN servers do not answer: {', '.join(seen.silent)}")
+    if silent := [url for url in settings.stun if named(url) in seen.silent]:
+        found.append(f"STUN servers do not answer: {', '.join(silent)}")
     if seen.mtu < _SMALL_MTU:
         found.append(f"{seen.interface} carries packets of {seen.mtu} bytes only: set PIPECAT_SCTP_MAX_CHUNK_SIZE=900")
     return found

@@ -87,7 +87,7 @@ def test_it_runs_on_python_3_9() -> None:
 def test_a_look(stun: list[str]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", RANGE[1]))  # noqa: S104
-        seen = look(run, RANGE, stun=stun)
+        seen = look(run, RANGE, stun=stun, servers=())
     assert seen.mapped is Mapped.ON_NIC
     assert seen.public == "127.0.0.1"
     assert seen.busy == (RANGE[1],)
@@ -108,7 +108,7 @@ def test_silent_servers_and_relays_are_told(stun: list[str]) -> None:
         over_tcp = f"turn:127.0.0.1:{tcp.getsockname()[1]}?transport=tcp"
         turn = [stun[0].replace("stun:", "turn:"), f"turn:{dead}", over_tcp, "turns:127.0.0.1:9"]
         began = time.monotonic()
-        seen = look(run, RANGE, stun=[*stun, f"stun:{dead}"], turn=turn)
+        seen = look(run, RANGE, stun=[*stun, f"stun:{dead}"], turn=turn, servers=())
         assert time.monotonic() - began < 8
     assert seen.silent == (dead,)
     assert seen.relays[turn[0]] == ""
