@@ -29,6 +29,8 @@ class Calls:
     """Of one core, for each call while all are there; the callers' own need."""
     server_percent: float
     """The same of the server with all its processes; 0 if `server` was not given."""
+    others_percent: float = 0.0
+    """Of one core, what the rest of the machine did meanwhile."""
 
 
 def silent_turn(seconds: float) -> Turn:
@@ -70,33 +72,35 @@ async def together(
             for number in range(sessions):
                 _stdin(processes[number % len(processes)]).write(worker.calls([number]))
                 await asyncio.sleep(stagger_s)
-            caller, server = await _watched(processes, server_cpu_s, watch_s) if watch_s else (0.0, 0.0)
+            caller, server, others = await _watched(processes, server_cpu_s, watch_s) if watch_s else (0.0, 0.0, 0.0)
             runs: dict[int, Run] = {}
             for done in await asyncio.gather(*collecting):
                 runs |= done
-        return Calls(tuple(runs[number] for number in sorted(runs)), caller / sessions, server / sessions)
+        return Calls(tuple(runs[number] for number in sorted(runs)), caller / sessions, server / sessions, others)
     finally:
         for process in processes:
             await _end(process)
 
 
-async def _watched(processes: Sequence[Process], server_cpu_s: Any, watch_s: float) -> tuple[float, float]:
+async def _watched(processes: Sequence[Process], server_cpu_s: Any, watch_s: float) -> tuple[float, float, float]:
     callers = [psutil.Process(process.pid) for process in processes]
 
-    def used() -> tuple[float, float, float]:
+    def used() -> tuple[float, float, float, float]:
+        machine = psutil.cpu_times()
         times = [caller.cpu_times() for caller in callers]
         return (
             asyncio.get_running_loop().time(),
             sum(one.user + one.system for one in times),
             server_cpu_s() if server_cpu_s else 0.0,
+            machine.user + machine.nice + machine.system,
         )
 
     await asyncio.sleep(1)
     before = used()
     await asyncio.sleep(watch_s)
     after = used()
-    passed, caller, server = (b - a for a, b in zip(before, after, strict=True))
-    return 100 * caller / passed, 100 * server / passed
+    passed, caller, server, machine = (b - a for a, b in zip(before, after, strict=True))
+    return 100 * caller / passed, 100 * server / passed, 100 * (machine - caller - server) / passed
 
 
 async def _caller(cores: Sequence[int]) -> Process:

@@ -1,0 +1,167 @@
+"""Voice to voice of the offline bot, and what it is made of: as `init` makes it, and with Pipecat's defaults.
+
+The caller measures at its own end; the segments are the front's (its log and /metrics have them for every call), of the
+same turns. They are means, which add up: `in the bot` is what Pipecat's observer measured by itself, and `outside` is
+the rest of what the caller measured.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+
+from benchmarks.outcome import Outcome, Ratio, median, quantile, run, tell
+from benchmarks.servers import Front, Server
+from voicedeploy.call import CallOptions, Run, Script, call
+from voicedeploy.init import Services
+from voicedeploy.init.make import artifacts_of
+from voicedeploy.network import Transport
+
+OPTIONS = CallOptions(answer_timeout_s=6, monologue_timeout_s=15)
+PATIENCE = 3
+"""Calls in a row in which not every turn is answered once: then the machine, or the bot, is not fit to be measured."""
+SEGMENTS = (
+    "endpointing_wait",
+    "transcription",
+    "turn_detection",
+    "llm_inference",
+    "sentence_aggregation",
+    "speech_synthesis",
+    "output_transport",
+    "pipeline",
+)
+REST = "pipeline"
+"""Pipecat's name for what no segment covers."""
+
+# What `init` sets, and Pipecat leaves as it is: (file, text, what stands there instead).
+DEFAULTS = (
+    ("bot.py", ', "audio_out_10ms_chunks": 2', ""),
+    ("bot.py", "        user_turn_strategies=UserTurnStrategies(stop=[stop]),\n", ""),
+    ("bot.py", "params=VADParams(stop_secs=0.2)", ""),
+    ("stt.py", "            ttfs_p99_latency=0.35,\n", ""),
+    ("stt.py", ", finalized=True", ""),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One turn, in ms. `segments` as the front logged them."""
+
+    at_the_caller: float
+    in_the_bot: float
+    segments: dict[str, float]
+
+    @property
+    def outside(self) -> float:
+        return self.at_the_caller - self.in_the_bot
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.voice_to_voice", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--rounds", type=int, default=6, help="one call of four turns to each bot in every round")
+    return run(lambda args: asyncio.run(measure(args.rounds)), parser, argv)
+
+
+async def measure(rounds: int) -> Outcome:
+    with ExitStack() as stack:
+        bots = (stack.enter_context(made()), stack.enter_context(made(DEFAULTS)))
+        names = ("as init makes it", "Pipecat's defaults")
+        servers = [stack.enter_context(Front(name, bot=bot)()) for name, bot in zip(names, bots, strict=True)]
+        answers: dict[str, list[Answer]] = {server.name: [] for server in servers}
+        for server in servers:  # whatever is done once only
+            await _answers(server)
+        for number in range(rounds):
+            for server in servers[number % 2 :] + servers[: number % 2]:
+                answers[server.name] += await _answers(server)
+            told = (f"{name} {median([one.at_the_caller for one in of]):.0f} ms" for name, of in answers.items())
+            tell(f"round {number + 1}: {', '.join(told)}")
+    return judge(answers)
+
+
+@contextmanager
+def made(instead: Sequence[tuple[str, str, str]] = ()) -> Iterator[Path]:
+    """The offline bot in a folder of its own, with some of its text replaced."""
+    with TemporaryDirectory(prefix="vdb-") as folder:
+        for artifact in artifacts_of("front-desk", Transport.WEBRTC, Services.OFFLINE, "local"):
+            text = artifact.text
+            for name, here, there in instead:
+                if name == artifact.path:
+                    if here not in text:
+                        raise SystemExit(f"{name} has no {here.strip()!r} any more")
+                    text = text.replace(here, there)
+            Path(folder, artifact.path).write_text(text)
+        yield Path(folder, "bot.py")
+
+
+async def _answers(server: Server) -> list[Answer]:
+    """Of a call in which every turn was answered once."""
+    script = Script.demo()
+    for _ in range(PATIENCE):
+        await asyncio.to_thread(server.settle)
+        await asyncio.sleep(0.5)  # the last call's end is over
+        done = await call(server.callee, script, OPTIONS)
+        if not done.ok:
+            raise RuntimeError(f"{server.name}: {done.error}")
+        if found := matched(done, server.events("latency"), len(script.turns)):
+            return found
+        tell(f"{server.name}: a call does not count: {[turn.voice_to_voice_ms for turn in done.turns]} ms")
+    raise RuntimeError(f"{server.name}: in {PATIENCE} calls in a row not every turn was answered once")
+
+
+def matched(done: Run, events: Sequence[dict[str, object]], turns: int) -> list[Answer]:
+    """Each turn with what the front said about it; empty if they cannot be told apart."""
+    logged = [event for event in events if event.get("session") == done.session_id]
+    heard = [turn.voice_to_voice_ms for turn in done.turns if not turn.overlapped]
+    if len(heard) != turns or len(logged) != turns:
+        return []
+    answers = []
+    for ms, event in zip(heard, logged, strict=True):
+        segments, in_the_bot = event["segments"], event["voice_to_voice_ms"]
+        if ms is None or not isinstance(segments, dict) or not isinstance(in_the_bot, float):
+            return []
+        answers.append(Answer(ms, in_the_bot, segments))
+    return answers
+
+
+def judge(answers: dict[str, list[Answer]]) -> Outcome:
+    """`answers` in the order: as init makes it, Pipecat's defaults."""
+    outcome = Outcome("voice to voice of the offline bot, ms (means, which add up)")
+    keys = [*SEGMENTS, *sorted({key for of in answers.values() for one in of for key in one.segments} - {*SEGMENTS})]
+    parts = {
+        name: {key: fmean(one.segments.get(key, 0.0) for one in of) for key in keys} for name, of in answers.items()
+    }
+    for key in keys:
+        outcome.rows.append({"segment": key, **{name: parts[name][key] for name in answers}})
+    for label, take in (
+        ("in the bot", lambda one: one.in_the_bot),
+        ("outside", lambda one: one.outside),
+        ("at the caller", lambda one: one.at_the_caller),
+    ):
+        outcome.rows.append({"segment": label, **{name: fmean(map(take, of)) for name, of in answers.items()}})
+    heard = {name: [one.at_the_caller for one in of] for name, of in answers.items()}
+    outcome.rows.append({"segment": "median at the caller", **{name: median(of) for name, of in heard.items()}})
+    outcome.rows.append({"segment": "p95 at the caller", **{name: quantile(of, 0.95) for name, of in heard.items()}})
+    ours, theirs = answers
+    summed = [sum(one.segments.values()) for one in answers[ours]]
+    measured = [one.in_the_bot for one in answers[ours]]
+    named = sum(ms for key, ms in parts[ours].items() if key != REST)
+    off = max(abs(a - b) for a, b in zip(summed, measured, strict=True))
+    outcome.ratios = [
+        Ratio(f"{ours} / {theirs}, median at the caller", median(heard[ours]) / median(heard[theirs]), 1 / 2),
+        Ratio("named segments / at the caller", named / fmean(heard[ours]), 0.8, at_least=True),
+    ]
+    outcome.notes.append(
+        f"{len(measured)} turns each; the segments of a turn differ by at most {off:.1f} ms from what the bot measured"
+    )
+    return outcome
+
+
+if __name__ == "__main__":
+    sys.exit(main())
