@@ -32,5 +32,5 @@ if [ "$firewall" = ufw ]; then
   sed -i 's/^ENABLED=.*/ENABLED=yes/' /etc/ufw/ufw.conf  # not `ufw enable`: the rules are for the host's own boot to set
 fi
 if [ "$python" = no ]; then
-  apt-get -qq -y --autoremove purge python3-minimal python3.11-minimal libpython3.11-minimal >/dev/null
+  apt-get -qq -y purge python3-minimal python3.11-minimal libpython3.11-minimal >/dev/null
 fi

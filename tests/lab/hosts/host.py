@@ -57,8 +57,8 @@ class Host:
         if leader is None:
             raise LabError(f"{self.name} is off")
         done = subprocess.run(
-            ["nsenter", "--target", str(leader), "--all", "--root", "--wd=/", "env", "-i", f"PATH={PATH}", "HOME=/root",
-             "LANG=C.UTF-8", "bash", "-c", script],
+            ["nsenter", "--target", str(leader), "--all", "--root", "env", "-i", "--chdir=/", f"PATH={PATH}",
+             "HOME=/root", "LANG=C.UTF-8", "bash", "-c", script],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
         if check and done.returncode != 0:
@@ -95,7 +95,7 @@ class Host:
         until(ready, f"{self.name} does not answer ssh", within_s)
 
     def _greets(self) -> bool:
-        if self.namespace.startswith(OWN):
+        if self.namespace == f"{OWN}{self.folder.name}":
             with contextlib.suppress(OSError), socket.create_connection((self.address, 22), timeout=1) as connection:
                 return connection.recv(4) == b"SSH-"
             return False
@@ -111,7 +111,10 @@ class Host:
 
     def cut_ssh(self) -> None:
         """Resets every ssh connection of the host; what runs in them learns of it only when it writes."""
-        self.run("ss --kill --tcp --no-header state established sport = :22")
+        connections = "--no-header --tcp state established sport = :22"
+        self.run(f"ss --kill {connections}")
+        if self.run(f"ss {connections}").stdout:
+            raise LabError("to cut connections, the lab needs a kernel with CONFIG_INET_DIAG_DESTROY")
 
     def fill_disk(self, leave_bytes: int = 0) -> None:
         """Only on a host that was made with a `disk` of its own."""

@@ -1,5 +1,6 @@
 """The root file system that all hosts share, made once and kept."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -19,14 +20,15 @@ def cache() -> Path:
     return Path(os.environ.get("VOICEDEPLOY_LAB_CACHE") or Path.home() / ".cache" / "voicedeploy-lab")
 
 
-def archives() -> list[tuple[str, str]]:
+@functools.cache
+def archives() -> tuple[tuple[str, str], ...]:
     """(address, suite) of the Debian archives that this machine's own apt uses."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     pairs = {(line.split()[0], line.split()[1]) for line in listed.stdout.splitlines() if len(line.split()) == 2}
-    found = sorted(pair for pair in pairs if pair[1] in SUITES)
+    found = tuple(sorted(pair for pair in pairs if pair[1] in SUITES))
     if not any(suite == SUITES[0] for _, suite in found):
         raise LabError(f"the lab's hosts are Debian 12, and apt knows no {SUITES[0]} here; is `apt-get update` due?")
     return found
@@ -37,11 +39,15 @@ def sources() -> str:
 
 
 def key(sources: str) -> str:
-    """A week in it, because Debian takes away the files that older package lists name."""
     digest = hashlib.sha256(RECIPE.read_bytes() + sources.encode())
     for certificate in sorted(CERTIFICATES.glob("*.crt")):
         digest.update(certificate.read_bytes())
-    return f"{time.strftime('%G-%V', time.gmtime())}-{digest.hexdigest()[:16]}"
+    return f"{week()}-{digest.hexdigest()[:16]}"
+
+
+def week() -> str:
+    """Debian takes away the files that older package lists name, so a root file system serves for a week."""
+    return time.strftime("%G-%V", time.gmtime())
 
 
 def root() -> Path:
@@ -59,10 +65,9 @@ def root() -> Path:
     return folder
 
 
-def forget_others() -> None:
-    """The root file systems of other weeks and recipes. Only while no host stands on one."""
+def forget_old() -> None:
+    """The root file systems of other weeks. Only while no host stands on one."""
     with locked(cache() / "lock"):
-        keep = key(sources())
         for folder in cache().iterdir():
-            if folder.is_dir() and folder.name != keep:
+            if folder.is_dir() and not folder.name.startswith(week()):
                 shutil.rmtree(folder)

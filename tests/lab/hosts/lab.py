@@ -1,5 +1,6 @@
 """Making hosts and taking them away."""
 
+import atexit
 import os
 import shlex
 import shutil
@@ -35,7 +36,8 @@ class Options(TypedDict, total=False):
     firewall: Literal["ufw"] | None
     """`ufw`: enabled, and only port 22 is open. Default: none is installed."""
     netns: str | None
-    """An existing network namespace to live in, whose address and routes are the caller's. Default: one of its own."""
+    """An existing network namespace to live in, whose address, routes and rules are the caller's: they outlast the
+    host's boots, and pulling the plug closes its connections. Default: one of its own."""
 
 
 _run: state.Run | None = None
@@ -55,6 +57,7 @@ def begin() -> state.Run:
             run = state.Run()
         network.sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(run.folder / "id_ed25519"))
         _run = run
+        atexit.register(drop_all)
         return run
 
 
@@ -94,7 +97,7 @@ def _sweep() -> None:
         network.down()
         remove_cgroups()
         if image.cache().is_dir():
-            image.forget_others()
+            image.forget_old()
 
 
 def _folder(run: state.Run) -> Path:
@@ -115,6 +118,8 @@ def _folder(run: state.Run) -> Path:
 
 def make(name: str, **options: Unpack[Options]) -> Host:
     """A host that answers ssh. About two seconds; a minute more when its root file system has to be made first."""
+    if options.get("firewall") == "ufw" and not options.get("python", True):
+        raise LabError("ufw is a Python program: it cannot be on a host without Python")
     run = begin()
     base = image.root()
     folder = _folder(run)

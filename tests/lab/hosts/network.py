@@ -16,7 +16,7 @@ from tests.lab.hosts import image
 from tests.lab.hosts.state import STATE
 from tests.lab.hosts.trouble import LabError
 
-BRIDGE = "vdl-br"
+BRIDGE, MAC = "vdl-br", "02:0a:4d:00:00:01"
 NET4, GATEWAY4 = "10.77.0.0/24", "10.77.0.1"
 NET6, GATEWAY6 = "fd77:0:0:77::/64", "fd77:0:0:77::1"
 TABLE = "voicedeploy_lab"
@@ -38,6 +38,12 @@ table inet {TABLE} {{
 # Docker makes the policy of this chain `drop`, and bridged frames pass it where br_netfilter is on.
 FORWARD = [["FORWARD", "-i", BRIDGE, "-j", "ACCEPT"], ["FORWARD", "-o", BRIDGE, "-j", "ACCEPT"]]
 
+# What `ip netns`, systemd-nspawn and mount make for themselves, inner ones first.
+FOLDERS = (
+    "/run/netns", "/run/systemd/nspawn/propagate", "/run/systemd/nspawn/locks", "/run/systemd/nspawn", "/run/systemd",
+    "/run/mount",
+)  # fmt: skip
+
 NEEDS = {
     "ip": "iproute2", "nft": "nftables", "iptables": "iptables", "nsenter": "util-linux", "ssh": "openssh-client",
     "systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap",
@@ -52,7 +58,8 @@ def require() -> None:
         raise LabError(f"the lab's hosts need these packages: {' '.join(missing)}")
     if "overlay" not in Path("/proc/filesystems").read_text().split():
         raise LabError("the lab's hosts need a kernel with overlayfs")
-    if not list(Path("/sys/fs/cgroup").glob("**/cgroup.procs")):
+    hierarchies = [*Path("/sys/fs/cgroup").glob("cgroup.procs"), *Path("/sys/fs/cgroup").glob("*/cgroup.procs")]
+    if not any(os.access(hierarchy, os.W_OK) for hierarchy in hierarchies):
         raise LabError("the lab's hosts need /sys/fs/cgroup mounted and writable")
 
 
@@ -120,11 +127,15 @@ def up() -> None:
         "outward": device,
         "forwarded": device is None or _forwarding(device).read_text().strip() == "1",
         "iptables": chained,
-        "netns": Path("/run/netns").is_dir(),
+        "folders": [folder for folder in FOLDERS if not Path(folder).exists()],
     }
     RECORD.write_text(json.dumps(record))
     try:
-        sh("ip", "link", "add", BRIDGE, "mtu", str(mtu()), "type", "bridge", what="no bridge can be made here")
+        # An address of its own: else it takes one from the hosts', and each time one comes or goes the others lose it.
+        sh(
+            "ip", "link", "add", BRIDGE, "address", MAC, "mtu", str(mtu()), "type", "bridge",
+            what="no bridge can be made here",
+        )  # fmt: skip
         sh("ip", "addr", "add", f"{GATEWAY4}/24", "dev", BRIDGE)
         quiet("ip", "-6", "addr", "add", f"{GATEWAY6}/64", "dev", BRIDGE, "nodad")
         sh("ip", "link", "set", BRIDGE, "up")
@@ -135,7 +146,7 @@ def up() -> None:
         if chained:
             for rule in FORWARD:
                 sh("iptables", "-I", *rule)
-        if lost := set(before) - set(answers()):
+        if lost := before and set(before) - set(answers()):
             raise LabError(f"with the lab's network up, this machine no longer reaches {', '.join(sorted(lost))}")
     except BaseException:
         down()
@@ -157,10 +168,11 @@ def down() -> None:
     everywhere = Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"  # by somebody else, since
     if device and not record.get("forwarded", True) and not everywhere and _forwarding(device).exists():
         _forwarding(device).write_text("0")
-    netns = Path("/run/netns")
-    if not record.get("netns", True) and netns.is_dir() and not list(netns.iterdir()):
-        quiet("umount", str(netns))
-        netns.rmdir()
+    for folder in map(Path, record.get("folders", ())):
+        if folder.is_dir() and not list(folder.iterdir()):
+            while quiet("umount", str(folder)):  # `ip netns` mounts its folder on itself
+                pass
+            quiet("rmdir", str(folder))
     RECORD.unlink()
 
 
