@@ -177,7 +177,8 @@ class Call:
         say(self.sock, event="bot", state="started")
         say(self.sock, event="first_word", ms=120.0)
         if self.body.get("latency"):
-            segments = [{"key": "llm_inference", "ms": 100.0}, {"key": "made up", "ms": 1.0}]
+            parts = [("llm_inference", 60.0), ("made up", 1.0), ("llm_inference", 40.0)]
+            segments = [{"key": key, "ms": ms} for key, ms in parts]
             say(self.sock, event="latency", voice_to_voice_ms=310.0, segments=segments)
         if eat := self.body.get("eat"):
             self.food.append(bytearray(b"x" * eat))

@@ -252,14 +252,17 @@ class Session:
 
     def _latency(self, message: Latency) -> None:
         self._metrics.voice_to_voice.observe(message.voice_to_voice_ms / 1000)
+        # A turn can have a segment twice: a transcript that was corrected, two rounds of tools.
+        segments: dict[str, float] = {}
         for segment in message.segments[:64]:
-            key = segment.key if segment.key in SEGMENTS else "other"
-            self._metrics.segment.labels(key).observe(segment.ms / 1000)
+            segments[segment.key] = round(segments.get(segment.key, 0.0) + segment.ms, 1)
+        for key, ms in segments.items():
+            self._metrics.segment.labels(key if key in SEGMENTS else "other").observe(ms / 1000)
         self._log.info(
             "latency",
             session=self.id,
             voice_to_voice_ms=message.voice_to_voice_ms,
-            segments={segment.key: segment.ms for segment in message.segments[:64]},
+            segments=segments,
         )
 
     async def _watch_memory(self) -> None:
