@@ -33,6 +33,7 @@ def _set(module: str, name: str, value: Any) -> Callable[[], None]:
 LEAVE_OUT: dict[str, Callable[[], None]] = {
     "inline encoding": _set("media", "_encode_inline", lambda: True),
     "inline decoding": _set("media", "_decode_inline", lambda: True),
+    "hearing at once": _set("media", "_hear_at_once", lambda: True),
     "whole packets": _set("media", "_whole_packets", lambda: True),
     "quiet observers": _set("observers", "lighten", lambda: None),
     "uvloop": _set("call", "_fast_loop", asyncio.new_event_loop),
