@@ -5,13 +5,16 @@ entering its namespace; everything else goes over the lab's network.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from voicedeploy_providers.vm.network.looking import look
-from voicedeploy_providers.vm.network.probing import Reached, reach
+from voicedeploy_providers.vm.network.probing import Reached, try_ports
 from voicedeploy_providers.vm.network.reach import sample, where_to_try
 
 HOST = ["ip", "netns", "exec", sys.argv[1], "sh", "-c"]
@@ -23,13 +26,18 @@ def run(script: str, args: Sequence[str]) -> str:
 
 def stream(script: str, args: Sequence[str]) -> Iterator[str]:
     process = subprocess.Popen(
-        [*HOST, script, "sh", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        [*HOST, script, "sh", *args],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout
     try:
         yield from process.stdout
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # as a connection that closes does
         process.wait()
         process.stdout.close()
 
@@ -38,5 +46,5 @@ asked = json.loads(sys.stdin.read())
 seen = look(run, asked["ports"], stun=asked["stun"], turn=asked["turn"])
 address = where_to_try(seen, asked["public_ip"])
 ports = [*asked["ports"], *sample(seen.ephemeral)]
-reached = reach(stream, address, ports) if address else Reached("", tuple(ports))
+reached = try_ports(stream, address, ports) if address else Reached("", tuple(ports))
 sys.stdout.write(json.dumps({"seen": asdict(seen), "reached": asdict(reached)}))

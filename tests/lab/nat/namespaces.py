@@ -1,9 +1,12 @@
 """Network namespaces of one test run: made, entered, and taken away with all that runs in them."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 PREFIX = "vdn-"
@@ -25,6 +28,7 @@ class Namespaces:
         missing = [name for name in NEEDED if not shutil.which(name)]
         assert not missing, f"the NAT lab needs {', '.join(missing)}: .ci/run installs them"
         assert os.geteuid() == 0, "the NAT lab needs root"
+        sweep()
         self._made: list[str] = []
         self._processes: list[subprocess.Popen[str]] = []
 
@@ -105,3 +109,15 @@ class Namespaces:
             FILES.rmdir()
         left = [name for name in self._made if Path("/run/netns", name).exists()]
         assert not left, f"left behind: {left}"
+
+
+def sweep() -> None:
+    """Takes away what a run left that was killed and is no more."""
+    for file in Path("/run/netns").glob(f"{PREFIX}*"):
+        owner = re.fullmatch(rf"{PREFIX}(\d+)-.+", file.name)
+        if owner and not Path("/proc", owner[1]).exists():
+            for pid in command("ip", "netns", "pids", file.name).split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            command("ip", "netns", "del", file.name)
+            shutil.rmtree(FILES / file.name, ignore_errors=True)

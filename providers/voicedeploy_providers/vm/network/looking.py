@@ -8,6 +8,7 @@ from importlib.resources import files
 from ipaddress import ip_interface
 from typing import Any
 
+from voicedeploy.errors import StepFailed
 from voicedeploy.stun import server
 from voicedeploy_providers.vm.network.addresses import Kind, kind
 
@@ -109,7 +110,13 @@ def program(do: str, **options: Any) -> str:
 
 def parse(text: str) -> Seen:
     """Reads the last line: a login may print its own before."""
-    told = json.loads(text.strip().splitlines()[-1])
+    try:
+        told = json.loads(text.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise StepFailed(
+            f"the host could not be looked at: {text.strip()[-200:] or 'it said nothing'}",
+            hint="is there a `python3` on it?",
+        ) from None
     addresses = tuple(Local(*one) for one in told["addresses"])
     public = next((address for address, _ in told["seen"].values()), "")
     low, high = told["ephemeral"] or (32768, 60999)

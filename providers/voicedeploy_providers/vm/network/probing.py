@@ -48,7 +48,7 @@ class Reached:
         return tuple(port for port in self.asked if port not in self.answered)
 
 
-def reach(stream: Stream, address: str, ports: Sequence[int]) -> Reached:
+def try_ports(stream: Stream, address: str, ports: Sequence[int]) -> Reached:
     """Opens an echo on the host and asks it from here; 0.1 s where all is open, 2 s where something is not."""
     nonce = secrets.token_hex(16)
     lines = stream(SCRIPT, (program("echo", ports=list(ports), nonce=nonce, ttl_s=TTL_S),))

@@ -8,7 +8,7 @@ networks). Or they meet at a relay.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 from voicedeploy.network import BoundUdp, NoUdp, OpenUdp, UdpIn
 from voicedeploy.options import ports as ports_of
 from voicedeploy.provider import Severity
+from voicedeploy.stun import server
 from voicedeploy_providers.vm.network.addresses import Kind, kind
 from voicedeploy_providers.vm.network.clouds import cloud
 from voicedeploy_providers.vm.network.firewall import Firewall
@@ -57,6 +58,8 @@ class Prediction:
     reason: str
     fix: str = ""
     sure: bool = True
+    without_udp: bool = False
+    """Also by callers whose own network lets no UDP out: some offices, some hotels."""
 
     @property
     def severity(self) -> Severity:
@@ -91,6 +94,13 @@ def where_to_try(seen: Seen, public_ip: str = "") -> str:
 
 def predict(seen: Seen, reached: Reached, firewall: Firewall, settings: Settings) -> Prediction:
     """`reached`: of the range and, where `settings` has none, of a `sample` of the ephemeral ports."""
+    found = _predicted(seen, reached, firewall, settings)
+    # The caller's browser tries them all.
+    streams = [url for url in settings.turn if server(url).transport != "udp" and seen.relays.get(url) == ""]
+    return replace(found, without_udp=bool(streams) and found.heard is Heard.EVERYBODY)
+
+
+def _predicted(seen: Seen, reached: Reached, firewall: Firewall, settings: Settings) -> Prediction:
     direct = _direct(seen, reached, firewall, settings)
     if direct.heard is Heard.EVERYBODY or not settings.turn:
         return direct
@@ -107,7 +117,7 @@ def _direct(seen: Seen, reached: Reached, firewall: Firewall, settings: Settings
     tried = reached.within(_ports(seen, settings))
     public, port_known = _advertised(seen, settings)
     opened = bool(tried.asked) and not tried.missing
-    span = settings.udp_ports or "any port"
+    span = settings.udp_ports or "on any port"
 
     if public and port_known and opened and tried.address == public:
         where = "an address that the host itself holds" if seen.mapped is Mapped.ON_NIC else "behind a router"
@@ -193,7 +203,7 @@ def _obstacle(seen: Seen, tried: Reached, firewall: Firewall, settings: Settings
     if firewall.state == "closed":
         which = _spelled(firewall.closed)
         return f"{firewall.name} on the host drops UDP {which}", firewall.fix
-    if not span:
+    if not span and seen.mapped not in (Mapped.SYMMETRIC, Mapped.BLOCKED):
         return "the bot takes any UDP port, and not all of them get in", 'udp_ports = "20000-20015"'
     if settings.public_ip and seen.public and settings.public_ip != seen.public:
         return (
@@ -206,7 +216,7 @@ def _obstacle(seen: Seen, tried: Reached, firewall: Firewall, settings: Settings
             f"UDP {span} does not get in{some}, and the host's own firewall is not what stops it",
             f"{there.name}: open UDP {span} from anywhere in {there.firewall}",
         )
-    return _outside(seen, firewall, span, some)
+    return _outside(seen, firewall, span or "on any port", some)
 
 
 def _outside(seen: Seen, firewall: Firewall, span: str, some: str) -> tuple[str, str]:

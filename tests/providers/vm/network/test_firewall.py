@@ -203,4 +203,5 @@ def test_a_host_without_a_firewall() -> None:
 
 def test_what_could_not_be_read_is_unknown() -> None:
     assert judge({}, RANGE, "eth0").state == "unknown"
+    assert judge({"ufw": "ERROR: You need to be root to run this script"}, RANGE, "eth0").state == "unknown"
     assert judge({"nft": "Operation not permitted (you must be root)"}, RANGE, "eth0").state == "unknown"

@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import pytest
 from voicedeploy_providers.vm.network.looking import SCRIPT, Mapped, look, mapping, parse, program
-from voicedeploy_providers.vm.network.probing import probe, reach
+from voicedeploy_providers.vm.network.probing import probe, try_ports
 
 from voicedeploy.errors import StepFailed
 
@@ -142,7 +142,7 @@ def test_every_open_port_answers_at_once_and_the_echo_ends() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", RANGE[2]))  # noqa: S104
         began = time.monotonic()
-        reached = reach(stream, "127.0.0.1", RANGE)
+        reached = try_ports(stream, "127.0.0.1", RANGE)
         assert time.monotonic() - began < 3  # not the time to live
     assert reached.busy == (RANGE[2],)
     assert reached.answered == reached.asked == (RANGE[0], RANGE[1], RANGE[3])
@@ -179,4 +179,4 @@ def test_nobody_sees_the_nonce_in_the_list_of_processes() -> None:
 
 def test_a_host_without_python_is_told() -> None:
     with pytest.raises(StepFailed, match="could not be asked"):
-        reach(lambda script, args: iter(["sh: python3: not found"]), "127.0.0.1", RANGE)
+        try_ports(lambda script, args: iter(["sh: python3: not found"]), "127.0.0.1", RANGE)

@@ -141,6 +141,15 @@ def test_only_the_first_relay_counts() -> None:
     assert predict(asked, NONE, OPEN, with_(turn=(second, first))).heard is Heard.EVERYBODY
 
 
+def test_callers_without_udp_need_a_relay_over_tcp() -> None:
+    over_udp, over_tls = "turn:turn.example.org", "turns:turn.example.org?transport=tcp"
+    asked = dataclasses.replace(HOME, relays={over_udp: "", over_tls: ""})
+    assert not predict(asked, FORWARDED, OPEN, with_(public_ip=PUBLIC)).without_udp
+    assert not predict(asked, NONE, OPEN, with_(turn=(over_udp,))).without_udp
+    assert predict(asked, NONE, OPEN, with_(turn=(over_udp, over_tls))).without_udp
+    assert predict(asked, FORWARDED, OPEN, with_(public_ip=PUBLIC, turn=(over_tls,))).without_udp
+
+
 def test_ports_that_calls_hold_could_not_be_tried() -> None:
     busy = reached(busy=RANGE)
     found = predict(ON_NIC, busy, OPEN, PIN)

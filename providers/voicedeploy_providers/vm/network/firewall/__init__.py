@@ -46,7 +46,7 @@ def _by_rules(outputs: Mapping[str, str], ports: Sequence[int], interface: str, 
         judged = _judged("iptables", found, fix)
         if judged.state != "open":
             return judged
-    unread = False
+    unread = "nft" not in outputs and "INPUT" not in tables
     try:
         bases = nftables.bases(outputs.get("nft", '{"nftables": []}'), interface)
     except (ValueError, KeyError, TypeError):
@@ -59,7 +59,7 @@ def _by_rules(outputs: Mapping[str, str], ports: Sequence[int], interface: str, 
         judged = _judged("nftables", found, fix)
         if judged.state != "open":
             return judged
-    if unread or not outputs:
+    if unread:
         return Firewall("", "unknown")
     return Firewall("iptables" if "INPUT" in tables else "nftables" if bases else "", "open")
 
