@@ -298,9 +298,11 @@ def is_ours(process: Path) -> bool:
     return str(STATE) in words
 
 
-# Both scripts run in a network and a /run of their own, where nobody else makes or removes anything meanwhile.
+# The scripts run in a network and a /run of their own, where nobody else makes or removes anything meanwhile.
+# What others have mounted is let go first, or it would be seen to go when they end.
 ALONE = """
 set -eu
+for other in $(awk '$2 ~ "^/run/netns/|voicedeploy-lab" {print $2}' /proc/mounts); do umount --lazy $other || true; done
 mount -t tmpfs tmpfs /run
 mount --bind /dev/null /etc/resolv.conf
 ip link set lo up

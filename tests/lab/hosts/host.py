@@ -20,6 +20,7 @@ SUPERVISE = Path(__file__).with_name("supervise.sh")
 CGROUP = f"voicedeploy-lab-{hashlib.sha256(str(STATE).encode()).hexdigest()[:8]}"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FILL = "/var/lab-fill"
+STOPS_S = 100  # systemd waits 90 s for a service that does not want to end
 # Whoever starts a process has to collect it.
 _supervisors: dict[Path, "subprocess.Popen[bytes]"] = {}
 
@@ -68,9 +69,9 @@ class Host:
     def reboot(self, wait: bool = True) -> None:
         """As its administrator would; the disk stays, the network and everything in memory is new."""
         before = text(self.folder / "boots")
-        self.run("systemctl --no-block reboot")
+        self.run("systemctl --no-block reboot", check=False)  # it may be ended by what it began
         if wait:
-            until(lambda: text(self.folder / "boots") != before, f"{self.name} did not go down for its reboot")
+            until(lambda: text(self.folder / "boots") != before, f"{self.name} did not go down for its reboot", STOPS_S)
             self.wait()
 
     def power_off(self, *, hard: bool = False) -> None:
@@ -207,7 +208,7 @@ def _halt(folder: Path, *, hard: bool) -> None:
     else:
         _kill(_nspawn(folder), signal.SIGTERM)
     try:
-        until(lambda: not is_on(folder), "it did not go off", 5 if hard else 40)
+        until(lambda: not is_on(folder), "it did not go off", 5 if hard else STOPS_S)
     except LabError:
         for process in (_supervisor(folder), _leader(folder), _nspawn(folder)):
             _kill(process, signal.SIGKILL)

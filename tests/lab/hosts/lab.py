@@ -148,7 +148,7 @@ def _make(name: str, folder: Path, base: Path, key: Path, options: Options) -> H
     number = int(folder.name)
     namespace = netns or f"{OWN}{number}"
     own = f"10.77.0.{number}" if ipv4 else f"fd77:0:0:77::{number}"
-    address = _address(netns) if netns else own
+    address = _address(netns, "-4" if ipv4 else "-6") if netns else own
     settings = {
         "NAME": name,
         "MACHINE": machine(folder),
@@ -172,11 +172,11 @@ def _make(name: str, folder: Path, base: Path, key: Path, options: Options) -> H
     return host
 
 
-def _address(netns: str) -> str:
-    shown = network.sh("ip", "-n", netns, "-4", "-oneline", "addr", "show", "scope", "global").split()
-    if "inet" not in shown:
+def _address(netns: str, family: str) -> str:
+    shown = network.sh("ip", "-n", netns, family, "-oneline", "addr", "show", "scope", "global").split()
+    if not shown:
         raise LabError(f"the network namespace {netns} has no address yet")
-    return shown[shown.index("inet") + 1].split("/")[0]
+    return shown[3].split("/")[0]
 
 
 def _configure(name: str, root: Path, user: str, public: str, options: Options) -> None:

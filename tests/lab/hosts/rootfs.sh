@@ -32,7 +32,7 @@ download='APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq --yes --download-only -o
 printf '%s\n' "$sources" | unshare --mount mmdebstrap --quiet --variant=minbase --mode=root --format=directory \
   --include="$base" --skip=cleanup/apt \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-  --dpkgopt='path-exclude=/usr/share/locale/*' \
+  --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
   --customize-hook="sync-in $files /" \
   --customize-hook='chroot "$1" update-ca-certificates >/dev/null' \
   --customize-hook='chroot "$1" apt-get clean' \
