@@ -44,6 +44,8 @@ def hint(said: str) -> str:
         return "free some disk space, then `voicedeploy up` again"
     if "No interpreter found" in said or "no interpreter found" in said:
         return "install that Python, or change `bot.python` in voicedeploy.toml"
+    if "cannot open shared object file" in said:
+        return 'a library of the system is missing there; on a VM: [provider.vm] packages = ["libgl1"] or the like'
     if "lockfile" in said:
         return "`uv lock` in the project brings the lock file up to date"
     return ""

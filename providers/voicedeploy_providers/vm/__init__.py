@@ -74,6 +74,12 @@ class Vm:
             self._connected = Shell(connect(route(self.host)))
         return self._connected
 
+    def close(self) -> None:
+        """Ends the connection, where there is one."""
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
+
     def _look(self) -> Facts:
         self._seen = facts.parse(self._shell().run(facts.SCRIPT).out)
         return self._seen

@@ -56,7 +56,7 @@ def tried(shell: Shell, spec: Spec, options: Options, udp: str, dialled: str) ->
     try:
         seen = looking.look(run, asked, stun=stun, turn=turn)
         address = reach.where_to_try(seen, options.public_ip)
-        reached = probing.reach(shell.stream, address, asked) if address else probing.Reached("")
+        reached = probing.try_ports(shell.stream, address, asked) if address else probing.Reached("")
     except StepFailed:
         return None
     judged = firewall.judge(seen.firewalls, asked, seen.interface)
