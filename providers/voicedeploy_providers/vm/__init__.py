@@ -108,7 +108,9 @@ class Vm:
         if self._packets is None:
             return mine
         best = self._packets.settings
-        return replace(mine, public_ip=best.public_ip, nets=best.nets, addresses=self._facts.addresses)
+        # What a closed firewall hid is looked at again next time.
+        found_out = () if self._packets.opens else self._facts.addresses
+        return replace(mine, public_ip=best.public_ip, nets=best.nets, addresses=found_out)
 
     def _dialled(self) -> str:
         """The address that SSH reached, "" where it went by another host."""

@@ -16,6 +16,9 @@ from voicedeploy_providers.vm.options import Options
 from voicedeploy_providers.vm.ssh import Shell
 
 
+_OPENED = ("ufw", "firewalld")
+
+
 @dataclass(frozen=True)
 class Packets:
     """`settings` are those that suit the host best, what the user set included; `prediction` is about them."""
@@ -25,8 +28,13 @@ class Packets:
     settings: Settings
     inside: bool
     """Tried from the host's own network, where a router may not turn packets round."""
+    opens: str = ""
+    """The firewall on the host that drops them now, and that `up` opens."""
 
     def offer(self) -> Offer:
+        if self.opens:
+            public = self.seen.outward and kind(self.seen.outward) is Kind.PUBLIC
+            return Offer(OpenUdp(self.settings.udp_ports, "nic" if public else "lan"))
         return Offer(reach.udp_in(self.prediction, self.seen, self.settings))
 
     def findings(self) -> list[Finding]:
@@ -34,6 +42,9 @@ class Packets:
         found = [Finding("VD302", "warning", "network", note, "see docs/concepts/packets.md") for note in
                  reach.notes(self.seen, self.settings)]  # fmt: skip
         doubt = "; tried from inside the same network, where some routers turn no packets round" if self.inside else ""
+        if self.opens:
+            now = f"{self.opens} drops UDP {self.settings.udp_ports} now; `up` opens it"
+            return [*found, Finding("VD000", "ok", "callers", now)]
         if said.heard is Heard.EVERYBODY:
             return [*found, Finding("VD000", "ok", "callers", said.reason)]
         if said.heard is Heard.NOBODY:
@@ -62,7 +73,8 @@ def tried(shell: Shell, spec: Spec, options: Options, udp: str, dialled: str) ->
     judged = firewall.judge(seen.firewalls, asked, seen.interface)
     settings = reach.advise(seen, reached, wanted).settings
     inside = bool(address) and bool(dialled) and kind(dialled) is Kind.PRIVATE
-    return Packets(seen, reach.predict(seen, reached, judged, settings), settings, inside)
+    opens = judged.name if judged.state == "closed" and judged.name in _OPENED else ""
+    return Packets(seen, reach.predict(seen, reached, judged, settings), settings, inside, opens)
 
 
 def remembered(mine: Ports) -> Offer:
