@@ -15,7 +15,6 @@ from voicedeploy_providers.vm.network.reach import Heard, Prediction, Settings
 from voicedeploy_providers.vm.options import Options
 from voicedeploy_providers.vm.ssh import Shell
 
-
 _OPENED = ("ufw", "firewalld")
 
 
