@@ -1,14 +1,16 @@
 """The walk over a plan: order, undo, and what an interruption leaves."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import pytest
 
 from voicedeploy import engine
+from voicedeploy.deployment import Deployment
 from voicedeploy.errors import NotHeard, NotReady, StepFailed
 from voicedeploy.network import NoUdp, Offer, Transport, Verdict
 from voicedeploy.plan import Action, Command, Door, Plan, Prove, Question, Remove, Start, Step, Stop
-from voicedeploy.provider import Finding
+from voicedeploy.provider import Finding, Provider
 
 
 def command(name: str) -> Command:
@@ -148,3 +150,45 @@ def test_warnings_do_not_refuse_and_errors_do_with_their_fix() -> None:
         )
     assert caught.value.hint == "port = 1"
     assert "1 more" in caught.value.message
+
+
+class Answering(Recorder):
+    def ask(self, question: Question) -> str:
+        return '{"runs": []}'
+
+
+def test_a_call_that_the_target_makes_is_judged_by_its_report() -> None:
+    reports: list[str] = []
+
+    def judge(door: Door, report: str) -> str:
+        reports.append(report)
+        return "heard"
+
+    there = Plan("test", "bot", None, "1", (Step("✓", "heard", "", Prove(Door("http://x"), command("call"))),))
+    engine.carry_out(there, Answering(), judge, Notes())
+    assert reports == ['{"runs": []}']
+
+
+def test_verify_calls_through_the_door_that_callers_use() -> None:
+    class Found:
+        def find(self, bot: str) -> Deployment:
+            return Deployment("test", bot, "1", "webrtc", "https://x/")
+
+        def door(self, have: Deployment) -> Door:
+            return Door(have.url, key="k")
+
+    called: list[Door] = []
+
+    def prove(door: Door, report: str) -> str:
+        called.append(door)
+        return "heard"
+
+    notes = Notes()
+    engine.verify(PLAN, cast(Provider, Found()), prove, notes)
+    assert called == [], "nobody asked for it"
+    engine.verify(replace(PLAN, verify=True), cast(Provider, Found()), prove, notes)
+    assert called == [Door("https://x/", key="k")]
+    assert notes.said == ["begins live", "ends live heard"]
+    with pytest.raises(NotHeard):
+        engine.verify(replace(PLAN, verify=True), cast(Provider, Found()), not_heard, notes)
+    assert not replace(PLAN, verify=True).without_proof().verify

@@ -77,6 +77,21 @@ def test_dry_run_prints_the_plan_and_does_nothing(live: Place) -> None:
     assert live.status() == before
 
 
+def test_back_to_the_release_before(live: Place) -> None:
+    before = live.status()["release"]
+    change(live)
+    newer = live.run("up", "--json", "--no-call").json["release"]
+    back = live.run("rollback", "--json")
+    assert back.code == 0, back
+    assert (back.json["have"], back.json["release"], back.json["changed"]) == (newer, before, True)
+    assert back.json["call"]["ok"] is True
+    assert live.status()["release"] == before
+    listed = {r["release"]: r["state"] for r in live.run("releases", "--json").json["releases"]}
+    assert listed[before] == "live" and newer in listed
+    assert live.run("rollback", before, "--json").json["changed"] is False
+    assert live.run("rollback", "0000000").code == 2
+
+
 def test_a_changed_line_replaces_the_release_and_cuts_no_call(live: Place) -> None:
     old = live.status()["release"]
     talking = live.begin("call", "--turns", "4", "--json")
