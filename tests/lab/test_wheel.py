@@ -64,7 +64,7 @@ def test_what_is_in_it(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in (
         "voicedeploy/templates/bot/bot.py.j2",
-        "voicedeploy/templates/local/front.toml.j2",
+        "voicedeploy/templates/front.toml.j2",
         "voicedeploy/data/targets.toml",
         "voicedeploy/serve/page/index.html",
         "voicedeploy/serve/page/assets/app.js",
