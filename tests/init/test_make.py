@@ -1,8 +1,10 @@
 import ast
+import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,20 @@ def test_the_lock_holds_the_tested_versions(tmp_path: Path, services: Services) 
             assert package["version"] in constraints[package["name"]]
     assert "constraint" not in (made.root / "uv.lock").read_text()
     assert "constraint" not in (made.root / "pyproject.toml").read_text()
+
+
+def test_a_path_that_is_too_long_for_the_voice_is_said(tmp_path: Path) -> None:
+    """espeak-ng itself would end the process there, without a word that helps."""
+    root = written(tmp_path, Services.OFFLINE)
+    spec_of = find_spec("espeakng_loader")
+    assert spec_of and spec_of.origin
+    packages = tmp_path / ("long" * 30) / ("er" * 40)
+    packages.mkdir(parents=True)
+    (packages / "espeakng_loader").symlink_to(Path(spec_of.origin).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", "import tts"], cwd=root, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": f"{packages}:{root}"},
+    )  # fmt: skip
+    said = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert "159 bytes" in said and "shorter folder" in said and str(packages) in said

@@ -21,7 +21,7 @@ FOREIGN = ROOT / "tests" / "fixtures" / "foreign_bot"
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    # espeak-ng takes a path of at most 160 bytes to its data, and a test's own folder is often longer.
+    # espeak-ng takes a path of at most 159 bytes to its data, and a test's own folder is often longer.
     with tempfile.TemporaryDirectory(prefix="vdt-") as folder:
         place = Place(Path(folder), udp="21020-21027")
         yield place

@@ -25,7 +25,7 @@ CADDYFILE = "/etc/caddy/Caddyfile"
 UV_ENVIRONMENT = {
     "UV_CACHE_DIR": f"{ROOT}/cache",
     "UV_PYTHON_INSTALL_DIR": f"{ROOT}/python",
-    "UV_NATIVE_TLS": "1",
+    "UV_SYSTEM_CERTS": "1",
     "UV_NO_PROGRESS": "1",
     "HOME": "/root",
 }
