@@ -99,6 +99,10 @@ class Doorkeeper:
         if caller.limited:
             self._starts.count(caller.address)
 
+    def tried(self, caller: Caller) -> None:
+        """Counts a request that proved nothing. Raises `Refusal` where its address has sent too many."""
+        self._try(caller.address)
+
     def _refuse(self, caller: Caller, message: str) -> None:
         self._try(caller.address)
         raise Refusal(

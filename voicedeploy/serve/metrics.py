@@ -38,6 +38,9 @@ class Metrics:
         self.slots = Gauge("voicedeploy_slots", "Calls that can run at once", registry=self.registry)
         self.busy = Gauge("voicedeploy_sessions_active", "Calls that hold a slot", registry=self.registry)
         self.warm = Gauge("voicedeploy_processes_warm", "Processes that wait ready for a call", registry=self.registry)
+        self.on_hold = Gauge(
+            "voicedeploy_callers_on_hold", "Callers on the phone who wait for a slot", registry=self.registry
+        )
         self.draining = Gauge("voicedeploy_draining", "1 while no new calls are taken", registry=self.registry)
         self.started = Counter("voicedeploy_sessions_started", "Calls that got a slot", registry=self.registry)
         self.ended = Counter(
