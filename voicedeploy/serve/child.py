@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -114,21 +114,21 @@ class Child:
             await self._next()
         return self.exit
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def tell(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Raises `ChildGone`."""
         try:
-            self._channel.send(message)
+            self._channel.send({**message, "descriptors": len(descriptors)} if descriptors else message, descriptors)
         except ChannelClosed as error:
             raise ChildGone(str(error)) from error
 
-    async def ask(self, question: Mapping[str, Any], *, timeout_s: float) -> JsonValue:
-        """The answer to an operation. Raises `ChildGone`, `Refused` or `TimeoutError`."""
+    async def ask(self, question: Mapping[str, Any], *, timeout_s: float, descriptors: Sequence[int] = ()) -> JsonValue:
+        """The answer to an operation; `descriptors` are duplicated. Raises `ChildGone`, `Refused`, `TimeoutError`."""
         self._asked += 1
         number = self._asked
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._questions[number] = future
         try:
-            self.tell({**question, "id": number})
+            self.tell({**question, "id": number}, descriptors)
             async with asyncio.timeout(timeout_s):
                 reply = await future
         finally:

@@ -102,14 +102,26 @@ class Listen(Section):
 
 
 class IceServer(Section):
-    urls: str | list[str]
+    """`secret` names one of `bot.env_file`: coturn's, or with `cloudflare`, the ID of a TURN key, the API token."""
+
+    urls: str | list[str] = []
     username: str | None = None
     credential: str | None = Field(default=None, repr=False)
+    secret: str | None = None
+    cloudflare: str | None = None
 
 
 class Transport(Section):
     kind: str = "webrtc"
     ice_servers: list[IceServer] = []
+    relay_only: bool = False
+    """The bot names no address but its relay's."""
+    cloudflare_api: str = "https://rtc.live.cloudflare.com"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of secrets that are the front's, not the bot's."""
+        return tuple(server.secret for server in self.ice_servers if server.secret)
 
 
 def _ports(value: object) -> tuple[int, ...]:
@@ -131,6 +143,8 @@ class Media(Section):
     udp_ports: Annotated[tuple[int, ...], BeforeValidator(_ports)] = ()
     public_ip: Annotated[IPvAnyAddress | None, Optionally] = None
     nets: Networks = []
+    tcp_only: bool = False
+    """No UDP gets out: relays are asked over TLS or TCP first, and STUN servers not at all."""
 
 
 class SessionLimits(Section):
@@ -140,6 +154,8 @@ class SessionLimits(Section):
     """Bytes of private memory of one call's process."""
     max_duration_s: float = Field(default=1800, gt=0)
     isolation: Literal["fork", "spawn"] = "fork"
+    idle_s: float = Field(default=600, gt=0)
+    """How long nobody may say a word, for bots that take `runner_args.pipeline_idle_timeout_secs`."""
     offer_timeout_s: float = Field(default=30, gt=0)
     connect_timeout_s: float = Field(default=30, gt=0)
     leave_s: float = Field(default=30, gt=0)
@@ -174,8 +190,25 @@ class Access(Section):
     origins: list[str] = []
     starts_per_minute: int = Field(default=10, ge=0)
     """Per address; 0 is no limit. Holders of the key are not limited."""
+    public_url: str = ""
+    """The front's address as its callers see it, where that is known; signatures and the addresses it hands out are
+    made of it."""
     trusted_proxies: Networks = []
-    """Only from these is X-Forwarded-For believed."""
+    """Only from these are `X-Forwarded-…` headers believed."""
+
+
+class Phone(Section):
+    """What a caller hears before the bot answers, in the carrier's voice."""
+
+    greeting: str = ""
+    """Before every call, while the bot is got ready."""
+    hold: str = "All lines are busy. Please hold."
+    sorry: str = "We are sorry, nobody can take your call now. Please call again later."
+    language: str = "en-US"
+    voice: str = ""
+    """The carrier's name of it; "" is its default."""
+    patience_s: float = Field(default=120, ge=0)
+    """So long a caller is kept on hold."""
 
 
 class LogFile(Section):
@@ -197,6 +230,7 @@ class FrontConfig(Section):
     session: SessionLimits = SessionLimits()
     pool: Pool = Pool()
     access: Access
+    phone: Phone = Phone()
     log: LogFile = LogFile()
     drain: Drain = Drain()
     peers: list[Located] = []
@@ -263,8 +297,13 @@ def _look(path: Path, config: FrontConfig) -> None:
         raise ConfigError(
             f"{path}: bot.python: {bot.python} does not exist", hint="make the bot's environment: uv sync"
         )
-    if bot.env_file:
-        read_secrets(bot.env_file)
+    secrets = read_secrets(bot.env_file) if bot.env_file else {}
+    for name in config.transport.secrets:
+        if not secrets.get(name):
+            raise ConfigError(
+                f"{path}: transport.ice_servers: the secret {name} is not set",
+                hint=f"voicedeploy secrets set {name}, then voicedeploy up",
+            )
 
 
 def _credential(file: Path) -> bool:

@@ -3,17 +3,21 @@
 import asyncio
 import uuid
 from collections import Counter, OrderedDict
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import psutil
 from pydantic import JsonValue
 
+from voicedeploy.serve import ways
 from voicedeploy.serve.config import FrontConfig
 from voicedeploy.serve.cores import cores, least_loaded
 from voicedeploy.serve.log import Log
 from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.nursery import WORKER
 from voicedeploy.serve.refusal import Refusal
+from voicedeploy.serve.relay import Relay
 from voicedeploy.serve.session import Ended, Session, Slot
 from voicedeploy.serve.shapes import Listening, Ready, SessionStatus, Slots, Status
 from voicedeploy.serve.warm import WarmPool
@@ -41,10 +45,13 @@ class Front:
         self.pool = WarmPool(
             config, log, metrics, worker=worker, busy=lambda: len(self.sessions), changed=self.update_metrics
         )
+        self.relay = Relay(config, log)
         ports = config.media.udp_ports
         self._free = [Slot(number, ports[number:] + ports[:number]) for number in reversed(range(config.pool.max))]
         self._cores = cores() if config.session.cpu <= 1 else []
+        self.way = ways.make(config)
         self._lives: set[asyncio.Task[None]] = set()
+        self._guests: set[asyncio.Task[None]] = set()
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._deadline: asyncio.TimerHandle | None = None
         metrics.slots.set(config.pool.max)
@@ -52,14 +59,16 @@ class Front:
     def start(self) -> None:
         psutil.cpu_percent(percpu=True)  # the first call only sets the mark for the next
         self.pool.start()
+        self.relay.start()
 
     async def close(self) -> None:
         """Ends every call and every process now."""
         self.draining = True
         self._end_all()
-        while self._lives:
-            await asyncio.wait(self._lives)
+        while going := self._lives | self._guests:
+            await asyncio.wait(going)
         await self.pool.close()
+        await self.relay.close()
 
     def admit(self, *, transport: str, body: JsonValue) -> Session:
         """Takes a slot for a new call. Atomic: between the look and the taking nothing else runs.
@@ -91,13 +100,15 @@ class Front:
         except OSError as error:
             self.log.error("no-process", error=str(error))
             raise Refusal(503, "busy", "this machine can start no process now", retry_after_s=BUSY_RETRY_S) from error
+        id = str(uuid.uuid4())
         session = Session(
-            str(uuid.uuid4()),
+            id,
             self._free.pop(),
             child,
             config=self.config,
             transport=transport,
             body=body,
+            ice_servers=self.relay.servers(id),
             core=self._choose_core(),
             log=self.log,
             metrics=self.metrics,
@@ -132,6 +143,17 @@ class Front:
             self.log.info("resume", sessions=len(self.sessions))
             self.pool.resume()
         return True
+
+    def accommodate(self, guest: Coroutine[Any, Any, None]) -> None:
+        """Carries what belongs to a call of an older front. A drain waits for it as for a call."""
+        task = asyncio.create_task(guest)
+        self._guests.add(task)
+
+        def left(task: asyncio.Task[None]) -> None:
+            self._guests.discard(task)
+            self._look_if_drained()
+
+        task.add_done_callback(left)
 
     def find(self, id: str) -> Session | None:
         return self.sessions.get(id)
@@ -208,6 +230,7 @@ class Front:
                 self._ended.popitem(last=False)
             self.pool.changed()
             self._look_if_drained()
+            await self.way.end(session)
 
     def _choose_core(self) -> int | None:
         calls = Counter(session.core for session in self.sessions.values() if session.core is not None)
@@ -216,9 +239,11 @@ class Front:
     def _end_all(self) -> None:
         for session in self.sessions.values():
             session.end("drain")
+        for guest in self._guests:
+            guest.cancel()
 
     def _look_if_drained(self) -> None:
-        if self.draining and not self.sessions:
+        if self.draining and not self.sessions and not self._guests:
             self.drained.set()
 
 

@@ -20,6 +20,7 @@ from voicedeploy.serve.origins import networks
 from voicedeploy.serve.peers import Peers
 from voicedeploy.serve.refusal import Refusal
 from voicedeploy.serve.shapes import Listening
+from voicedeploy.serve.upgrade import Upgrade
 
 BACKLOG = 1024
 KEEP_ALIVE_S = 20
@@ -60,7 +61,7 @@ class Listener:
             uvicorn.Config(
                 app,
                 http=self._protocol_class,
-                ws="none",
+                ws=Upgrade,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

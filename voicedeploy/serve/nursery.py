@@ -84,7 +84,8 @@ def launch(
     }
     env = {key: value for key, value in os.environ.items() if key not in _OURS}
     if bot.env_file:
-        env |= read_secrets(bot.env_file)
+        # What relays' credentials are made of is no business of a bot that strangers talk to.
+        env |= {k: v for k, v in read_secrets(bot.env_file).items() if k not in config.transport.secrets}
     env |= {"VOICEDEPLOY_WORKER": json.dumps(task), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [str(bot.python), str(worker)],

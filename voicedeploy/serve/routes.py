@@ -1,5 +1,7 @@
 """What each path does."""
 
+import base64
+import os
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ from voicedeploy.serve.child import ChildGone, Refused
 from voicedeploy.serve.front import Front
 from voicedeploy.serve.listener import PublicListener
 from voicedeploy.serve.metrics import CONTENT_TYPE
-from voicedeploy.serve.origins import origin_allowed
+from voicedeploy.serve.origins import networks, origin_allowed
+from voicedeploy.serve.outside import base_url
 from voicedeploy.serve.page import PAGE, page_file
 from voicedeploy.serve.peers import FORWARDED, UNKNOWN, Peers
 from voicedeploy.serve.refusal import Refusal
@@ -25,15 +28,15 @@ from voicedeploy.serve.requests import CandidatesRequest, DrainRequest, OfferReq
 from voicedeploy.serve.session import Session
 from voicedeploy.serve.shapes import Drained, Minted, Opened, Ready
 from voicedeploy.serve.tokens import START_TTL_S, InvalidToken, Tokens
+from voicedeploy.serve.upgrade import CONNECTION, Connection, Taken
 
 OFFER_TIMEOUT_S = 30.0
-# Pipecat's runner hands out this one to clients that ask for a default and where none is configured.
-DEFAULT_ICE = "stun:stun.l.google.com:19302"
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KINDS: dict[str, tuple[int, str]] = {
     "bad-offer": (400, ""),
     "unknown-pc": (404, "offer again without `pc_id`"),
+    "taken": (409, "start another call"),
     "no-candidates": (502, "no address or UDP port is left for this call: see media.udp_ports and media.nets"),
     "failed": (502, "the bot's log says why"),
 }
@@ -72,6 +75,7 @@ class Routes:
             Route("/sessions/{id}/api/offer", self._changing(self.offer), methods=["POST"]),
             Route("/sessions/{id}/api/offer", self._changing(self.candidates), methods=["PATCH"]),
             Route("/sessions/{id}", self._changing(self.end), methods=["DELETE"]),
+            Route("/ws/{id}", self._changing(self.socket)),
             Route("/drain", self._changing(self.drain), methods=["POST"]),
             Route("/open", self._changing(self.open), methods=["POST"]),
             Route("/page.json", self.page_json),
@@ -127,13 +131,14 @@ class Routes:
     async def start(self, request: Request) -> Response:
         wanted = parse_model(StartRequest, await read_body(request))
         session = self._admit(request, wanted.transport, wanted.body)
-        answer: dict[str, Any] = {"sessionId": session.id}
-        servers = [server.model_dump(exclude_none=True) for server in self._front.config.transport.ice_servers]
-        if not servers and wanted.enableDefaultIceServers:
-            servers = [{"urls": DEFAULT_ICE}]
-        if servers:
-            answer["iceConfig"] = {"iceServers": servers}
-        return _json(answer)
+        access = self._front.config.access
+        outside = base_url(request, access.public_url, networks(access.trusted_proxies))
+        try:
+            answer = await _answered(session, self._front.way.start(session, wanted, outside))
+        except BaseException:
+            session.end("not-started", "its start was not answered")
+            raise
+        return _json({"sessionId": session.id, **answer})
 
     async def bare_offer(self, request: Request) -> Response:
         body = await read_body(request)
@@ -174,6 +179,30 @@ class Routes:
         wanted = parse_model(CandidatesRequest, body)
         found = await self._find(request, body)
         return found if isinstance(found, Response) else await self._candidates(found, wanted)
+
+    async def socket(self, request: Request) -> Response:
+        """The session's one WebSocket; the call's process answers it."""
+        connection: Connection | None = request.scope.get(CONNECTION)
+        if connection is None:
+            raise Refusal(426, "upgrade-required", "this address is for a WebSocket", hint="connect by ws:// or wss://")
+        try:
+            session = self._front.find(request.path_params["id"])
+            if session is None:
+                self._not_ended(request.path_params["id"])
+                if guest := await self._house.peers.forward_socket(request, connection):
+                    self._front.accommodate(guest)
+                    return Taken()
+                raise _unknown()
+            descriptor = connection.descriptor()
+        except OSError as error:
+            raise Refusal(400, "bad-request", "the client went away") from error
+        handshake = base64.b64encode(connection.handshake).decode()
+        question = {"op": "socket", "handshake": handshake, "client": connection.client}
+        try:
+            await _answered(session, session.reach(question, timeout_s=OFFER_TIMEOUT_S, descriptors=[descriptor]))
+        finally:
+            os.close(descriptor)
+        return Taken()
 
     async def end(self, request: Request) -> Response:
         found = await self._find(request, b"")
@@ -258,11 +287,14 @@ class Routes:
         id = request.path_params["id"]
         if session := self._front.find(id):
             return session
-        if ended := self._front.why_ended(id):
-            raise Refusal(404, "session-ended", f"the call has ended: {ended.reason}", hint="start a new one")
+        self._not_ended(id)
         if _ID.fullmatch(id) and (answer := await self._house.peers.forward(request, body)):
             return answer
         raise _unknown()
+
+    def _not_ended(self, id: str) -> None:
+        if ended := self._front.why_ended(id):
+            raise Refusal(404, "session-ended", f"the call has ended: {ended.reason}", hint="start a new one")
 
     async def _offer(self, session: Session, offer: OfferRequest) -> dict[str, JsonValue]:
         with_child = session.offer(offer.question(), timeout_s=OFFER_TIMEOUT_S)

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,6 +69,7 @@ class Session:
         config: FrontConfig,
         transport: str,
         body: JsonValue,
+        ice_servers: list[dict[str, Any]],
         core: int | None,
         log: Log,
         metrics: Metrics,
@@ -77,6 +79,7 @@ class Session:
         self.child = child
         self.core = core
         self.transport = transport
+        self.ice_servers = ice_servers
         self.started_at = datetime.datetime.now(datetime.UTC)
         self.state = "starting"
         self.pc_id = ""
@@ -153,9 +156,11 @@ class Session:
         """Why it ends, as soon as that is clear."""
         return self._verdict
 
-    async def offer(self, question: dict[str, Any], *, timeout_s: float) -> dict[str, JsonValue]:
-        """The answer to a client's offer. Raises `ChildGone`, child's `Refused`, `TimeoutError`, `Refusal`."""
-        began = self._loop.time()
+    async def reach(self, question: dict[str, Any], *, timeout_s: float, descriptors: Sequence[int] = ()) -> JsonValue:
+        """What the call's process says to its client's first word, whatever the transport calls that.
+
+        Raises `ChildGone`, child's `Refused`, `TimeoutError`, `Refusal`.
+        """
         async with asyncio.timeout(timeout_s):
             await self._until_prepared()
             if self._verdict:
@@ -165,7 +170,12 @@ class Session:
                 self.state = "connecting"
                 self._deadlines["no-connection"] = self._loop.time() + self._config.session.connect_timeout_s
                 self._woken.set()
-            answer = await self.child.ask({"op": "offer", **question}, timeout_s=timeout_s)
+            return await self.child.ask(question, timeout_s=timeout_s, descriptors=descriptors)
+
+    async def offer(self, question: dict[str, Any], *, timeout_s: float) -> dict[str, JsonValue]:
+        """The answer to a client's offer. Raises as `reach` does."""
+        began = self._loop.time()
+        answer = await self.reach({"op": "offer", **question}, timeout_s=timeout_s)
         if not isinstance(answer, dict):
             raise Refusal(502, "bot-failed", "the bot's process gave no answer to the offer")
         if self._first_answer:
@@ -176,7 +186,7 @@ class Session:
         return answer
 
     async def candidates(self, question: dict[str, Any], *, timeout_s: float) -> None:
-        """Raises as `offer` does."""
+        """Raises as `reach` does."""
         async with asyncio.timeout(timeout_s):
             await self._until_prepared()
             self._not_too_many()
@@ -201,12 +211,14 @@ class Session:
                     "session_id": self.id,
                     "transport": self.transport,
                     "body": self._body,
-                    "ice_servers": [server.model_dump(exclude_none=True) for server in config.transport.ice_servers],
+                    "ice_servers": self.ice_servers,
+                    "relay_only": config.transport.relay_only,
                     "udp_ports": self.slot.udp_ports,
                     "public_ip": str(config.media.public_ip) if config.media.public_ip else None,
                     "nets": config.media.nets,
                     "cpu": self.core,
                     "memory": config.session.memory,
+                    "idle_s": config.session.idle_s,
                 }
             )
             if self.state == "starting":

@@ -6,7 +6,8 @@ travel by SCM_RIGHTS with the line that names them. Two conversations:
 zygote   front: {"op": "fork", "child"} + [control, log]
          zygote: `Loaded` or `Failed` once; `Forked`, then `Exited` for each child
 child    child: `Ready`; `State`, `BotState`, `Latency`, `FirstWord`; `Reply` for each question
-         front: {"op": "session", ...} once; {"op": "offer"|"candidates", "id", ...}; {"op": "end", "reason"}
+         front: {"op": "session", ...} once; {"op": "end", "reason"}; and questions of the session's transport:
+                {"op": "offer"|"candidates"|"join", "id", ...}, {"op": "socket", "id", "descriptors": 1, ...} + [socket]
 
 A spawned child says `Loaded` or `Failed` before `Ready`. End of file ends the process that reads it.
 """
@@ -102,7 +103,7 @@ class Reply(Message):
     reply: int
     answer: JsonValue = None
     error: str | None = None
-    kind: Literal["bad-offer", "unknown-pc", "no-candidates", "failed"] = "failed"
+    kind: Literal["bad-offer", "unknown-pc", "no-candidates", "taken", "failed"] = "failed"
 
 
 Said = Annotated[

@@ -13,7 +13,9 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.runner.types import RunnerArguments
 from pipecat.runner.utils import create_transport
+from pipecat.serializers.protobuf import ProtobufFrameSerializer
 from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 from pipecat.workers.runner import WorkerRunner
 
 RATE = 24000
@@ -38,8 +40,19 @@ async def misbehave(do: str) -> None:
 
 async def bot(runner_args: RunnerArguments) -> None:
     do = (runner_args.body or {}).get("do", "")
+    phone = {
+        carrier: lambda: FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True)
+        for carrier in ("twilio", "telnyx", "plivo", "exotel")
+    }
     transport = await create_transport(
-        runner_args, {"webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True)}
+        runner_args,
+        {
+            "webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True),
+            "websocket": lambda: FastAPIWebsocketParams(
+                audio_in_enabled=True, audio_out_enabled=True, serializer=ProtobufFrameSerializer()
+            ),
+            **phone,
+        },
     )
     worker = PipelineWorker(Pipeline([transport.input(), transport.output()]))
     runner = WorkerRunner(handle_sigint=False)

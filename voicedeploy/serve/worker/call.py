@@ -89,6 +89,7 @@ class Call:
         self._bot = bot
         self._project = project
         self._transport: Transport | None = None
+        self._idle_s: float | None = None
         self._running: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
@@ -113,7 +114,7 @@ class Call:
             case "end":
                 log(f"the call is ended: {message.get('reason', '')}")
                 self._end()
-            case "offer" | "candidates":
+            case _ if "id" in message:
                 self._spawn(self._reply(message))
 
     def _begin(self, session: Session) -> None:
@@ -121,6 +122,7 @@ class Call:
             process.stay_on(session.cpu)
         if session.memory is not None:
             process.limit_memory(session.memory)
+        self._idle_s = session.idle_s
         self._transport = make(session, self)
 
     async def _reply(self, question: Message) -> None:
@@ -140,6 +142,8 @@ class Call:
 
     def start(self, runner_args: Any) -> None:
         if self._running is None:
+            if self._idle_s is not None:
+                runner_args.pipeline_idle_timeout_secs = self._idle_s
             # After the answer is on its way: the client's checks and the bot's set-up then run side by side.
             asyncio.get_running_loop().call_soon(self._start, runner_args)
 
@@ -261,6 +265,8 @@ class Watch(threading.Thread):
             for message in messages:
                 if message.get("op") == "end":
                     self.deadline(END_S)
+                if count := message.get("descriptors"):
+                    message["descriptors"] = self._channel.descriptors(count)
                 self._loop.call_soon_threadsafe(self._handle, message)
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 self.force("the bot did not let the process end", main_thread())

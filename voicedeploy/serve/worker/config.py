@@ -34,7 +34,8 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """`cpu`: index of the core to stay on. `memory`: bytes for what the call adds. Lists may be empty."""
+    """`cpu`: index of the core to stay on. `memory`: bytes for what the call adds. `idle_s`: how long
+    nobody may speak. Lists may be empty."""
 
     session_id: str
     transport: str = "webrtc"
@@ -45,6 +46,7 @@ class Session:
     nets: list[str] = field(default_factory=list)
     cpu: int | None = None
     memory: int | None = None
+    idle_s: float | None = None
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> Self:

@@ -13,15 +13,25 @@ from ..log import log
 from ..wire import Message
 
 # Pipecat's own keys.
-MODULES = {"webrtc": "webrtc"}
+MODULES = {
+    "webrtc": "webrtc",
+    "websocket": "websocket",
+    "twilio": "websocket",
+    "telnyx": "websocket",
+    "plivo": "websocket",
+    "exotel": "websocket",
+}
 
 State = Literal["connecting", "connected", "disconnected"]
+
+
+Kind = Literal["bad-offer", "unknown-pc", "no-candidates", "taken", "failed"]
 
 
 class Rejected(Exception):
     """A question of the front that is answered with an error."""
 
-    def __init__(self, kind: Literal["bad-offer", "unknown-pc", "no-candidates", "failed"], message: str) -> None:
+    def __init__(self, kind: Kind, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
@@ -40,7 +50,7 @@ class Host(Protocol):
 
 class Transport(Protocol):
     async def ask(self, question: Message) -> Any:
-        """Answers `offer`, `candidates`, …; raises `Rejected`."""
+        """Answers `offer`, `candidates`, `socket`, …; raises `Rejected`. Descriptors are the answerer's to close."""
 
     async def close(self) -> None:
         """Hangs up. The bot hears of it as of a client that left."""
