@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"errors", "network", "units", "stun"},
-    {"spec", "plan", "deployment", "project", "targets"},
+    {"spec", "plan", "deployment", "project", "targets", "transports", "packages"},
     {"render", "options", "environment"},
     {"init", "front"},
     {"provider"},

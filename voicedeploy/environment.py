@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 
 from voicedeploy import project
+from voicedeploy.packages import own_extra, requirements
 from voicedeploy.plan import Command, Step
 from voicedeploy.spec import Spec
 
 
 def digest(spec: Spec) -> str:
-    """The environment's name: releases with the same lock file and Python share one."""
-    return project.dependencies(spec.root).digest(spec.root, spec.bot.python or "")[:12]
+    """The environment's name: releases with the same lock file and Python share one, if their transports need the same.
+
+    So a switch makes another environment, and switching back finds the old one.
+    """
+    own = requirements(spec.root, spec.transport.kind)
+    return project.dependencies(spec.root).digest(spec.root, spec.bot.python or "", *own)[:12]
 
 
 def steps(spec: Spec, *, uv: str, folder: str, source: str, env: Mapping[str, str], exists: bool) -> list[Step]:
@@ -29,9 +34,11 @@ def steps(spec: Spec, *, uv: str, folder: str, source: str, env: Mapping[str, st
             Step("+", "environment", detail, Command(install, cwd=source, env=env)),
         ]
     sync = (uv, "sync", "--no-dev", "--no-install-project", "--compile-bytecode", *interpreter)
+    own = own_extra(spec.root, spec.transport.kind)
+    extra = ("--extra", own) if own else ()
     frozen = ("--frozen",) if needs.locked else ()
     where = {**env, "UV_PROJECT_ENVIRONMENT": folder}
-    return [Step("+", "environment", detail, Command((*sync, *frozen), cwd=source, env=where))]
+    return [Step("+", "environment", detail, Command((*sync, *extra, *frozen), cwd=source, env=where))]
 
 
 def hint(said: str) -> str:

@@ -2,13 +2,10 @@
 
 import ast
 import re
-import tomllib
 from collections.abc import Collection
-from pathlib import Path
 
-from voicedeploy import project
+from voicedeploy import packages, project, transports
 from voicedeploy.errors import NotReady
-from voicedeploy.network import Transport
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy.stun import answers
@@ -55,41 +52,32 @@ def _dependencies(spec: Spec) -> list[Finding]:
         needs = project.dependencies(spec.root)
     except NotReady as error:
         return [Finding("VD006", "error", "packages", error.message, error.hint)]
+    found = []
     if needs.source is not project.Source.UV_LOCK:
-        return [
+        found.append(
             Finding(
                 "VD007", "warning", "packages",
                 f"{needs.files[0]} without a lock file: each new environment may get other versions",
                 "uv lock" if needs.source is project.Source.PYPROJECT else "pin exact versions in it",
             )
-        ]  # fmt: skip
-    if spec.transport.kind is Transport.WEBRTC and not _locks(spec.root / "uv.lock", "aiortc"):
-        return [
-            Finding(
-                "VD008",
-                "error",
-                "packages",
-                "transport `webrtc` needs aiortc, and uv.lock does not have it",
-                "uv add 'pipecat-ai[webrtc]'",
-            )
-        ]
-    return [Finding("VD000", "ok", "packages", "uv.lock")]
-
-
-def _locks(lock: Path, name: str) -> bool:
-    try:
-        packages = tomllib.loads(lock.read_text("utf-8")).get("package", [])
-    except (OSError, ValueError):
-        return True  # uv says what is wrong with it, better than we could
-    return any(package.get("name") == name for package in packages)
+        )  # fmt: skip
+    kind = spec.transport.kind
+    missing, fix = packages.lacking(spec.root, needs, kind)
+    if missing:
+        said = f"transport `{kind}` needs {', '.join(missing)}, and {needs.files[-1]} does not bring it"
+        found.append(Finding("VD008", "error", "packages", said, fix))
+    return found or [Finding("VD000", "ok", "packages", "uv.lock")]
 
 
 def _secrets(spec: Spec, known: Collection[str]) -> list[Finding]:
-    missing = sorted(set(spec.bot.secrets) - set(known))
+    missing = sorted(set(transports.secrets(spec)) - set(known))
     if not missing:
         return []
     names = " ".join(missing)
-    return [Finding("VD010", "error", "secrets", f"not set: {', '.join(missing)}", f"voicedeploy secrets set {names}")]
+    kind = spec.transport.kind
+    its_own = set(missing) & set(transports.about(kind).secrets)
+    said = f"not set: {', '.join(missing)}{f' (`{kind}` does not work without)' if its_own else ''}"
+    return [Finding("VD010", "error", "secrets", said, f"voicedeploy secrets set {names}")]
 
 
 def _stun(spec: Spec) -> list[Finding]:

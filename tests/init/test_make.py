@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from voicedeploy import project, spec
+from voicedeploy import packages, project, spec, transports
 from voicedeploy.errors import UsageError
 from voicedeploy.init import Services, is_new, make
 from voicedeploy.init.make import artifacts_of
@@ -113,10 +113,34 @@ def test_the_lock_covers_what_the_project_asks_for(services: Services) -> None:
     assert len(pinned) > 50
     text = next(a.text for a in artifacts_of("x", Transport.DAILY, services, "local") if a.path == "pyproject.toml")
     document = tomllib.loads(text)
-    asked = [Requirement(line) for line in document["project"]["dependencies"] + document["dependency-groups"]["dev"]]
-    assert {requirement.name for requirement in asked} <= pinned
-    assert "daily" in asked[0].extras
+    ways = document["project"]["optional-dependencies"]
+    lines = [*document["project"]["dependencies"], *document["dependency-groups"]["dev"]]
+    lines += [line for way in ways.values() for line in way]
+    assert {Requirement(line).name for line in lines} <= pinned
+    assert list(ways) == list(Transport)
+    for kind in Transport:
+        assert set(transports.about(kind).packages) <= pinned
     assert "://" not in (templates() / "bot" / "constraints.txt").read_text()
+
+
+@SETS
+def test_the_packages_are_the_same_whatever_the_transport_is(services: Services) -> None:
+    def written(transport: Transport) -> list[str]:
+        return [
+            a.text for a in artifacts_of("x", transport, services, "local") if a.path in ("pyproject.toml", "bot.py")
+        ]
+
+    assert len({tuple(written(transport)) for transport in Transport}) == 1
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_the_secrets_of_the_transport_are_named(transport: Transport) -> None:
+    artifacts = artifacts_of("x", transport, Services.OFFLINE, "local")
+    text = next(a.text for a in artifacts if a.path == ".env.example")
+    wanted = [line.removesuffix("=") for line in text.splitlines() if re.fullmatch("[A-Z_]+=", line)]
+    assert tuple(wanted) == transports.about(transport).secrets
+    for other in Transport:
+        assert all(f"{name}=" in text for name in transports.about(other).secrets)
 
 
 @pytest.mark.usefixtures("no_packages")
@@ -166,6 +190,8 @@ def test_the_lock_holds_the_tested_versions(tmp_path: Path, services: Services) 
         if line and not line.startswith("#"):
             requirement = Requirement(line)
             constraints.setdefault(requirement.name, set()).add(str(requirement.specifier)[2:])
+    for kind in Transport:
+        assert packages.lacking(made.root, project.dependencies(made.root), kind) == ((), "")
     for package in lock["package"]:
         if package["name"] != "front-desk":
             assert package["version"] in constraints[package["name"]]

@@ -23,11 +23,12 @@ def set_(
     json: options.Json = False,
 ) -> None:
     """Set values: from a prompt, from stdin (one name: the whole of it), or from a dotenv file."""
+    from voicedeploy import transports
     from voicedeploy.errors import UsageError
 
     spec = options.project(file)
     provider = options.provider(spec, where, host)
-    wanted = names or (None if dotenv else list(spec.bot.secrets))
+    wanted = names or (None if dotenv else list(transports.secrets(spec)))
     for name in wanted or ():
         if "=" in name:
             raise UsageError(
@@ -68,17 +69,19 @@ def list_(
     json: options.Json = False,
 ) -> None:
     """Show which secrets are set and which the spec asks for; never their values."""
+    from voicedeploy import transports
+
     spec = options.project(file)
     provider = options.provider(spec, where, host)
     there = set(provider.secrets(spec.bot.name).names())
-    wanted = set(spec.bot.secrets)
+    wanted = set(transports.secrets(spec))
     if json:
         rows = [{"name": n, "set": n in there, "wanted": n in wanted} for n in sorted(there | wanted)]
         show.data({"provider": provider.name, "secrets": rows})
         return
     for name in sorted(there | wanted):
         state = "set" if name in there else "missing"
-        show.line(f"{name}  {state}{'' if name in wanted else ', not in bot.secrets'}")
+        show.line(f"{name}  {state}{'' if name in wanted else ', not asked for'}")
     if not there | wanted:
         show.line("no secrets")
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from voicedeploy import transports
 from voicedeploy.errors import UsageError
 from voicedeploy.init import names
 from voicedeploy.network import Transport
@@ -95,12 +96,13 @@ def make(
             file.write(artifact.text)
     unlocked = _lock(root)
     written = [artifact.path for artifact in artifacts] + ([] if unlocked else ["uv.lock"])
-    return Made(root, chosen, transport, services, tuple(written), _SECRETS[services], unlocked)
+    secrets = (*_SECRETS[services], *transports.about(transport).secrets)
+    return Made(root, chosen, transport, services, tuple(written), secrets, unlocked)
 
 
 def artifacts_of(name: str, transport: Transport, services: Services, provider: str) -> list[Artifact]:
     """The files of a project, without its lock."""
-    extras = {"webrtc", "websocket", *_EXTRAS[services], *({transport.value} & {"daily", "livekit"})}
+    extras = f"[{','.join(_EXTRAS[services])}]" if _EXTRAS[services] else ""
     values: Mapping[str, Any] = {
         "name": name,
         "spoken_name": names.spoken(name),
@@ -110,8 +112,9 @@ def artifacts_of(name: str, transport: Transport, services: Services, provider: 
         "provider": provider,
         "services": services.value,
         "secrets": _SECRETS[services],
-        "dependencies": [f"pipecat-ai[{','.join(sorted(extras))}]=={_PIPECAT}", *_PACKAGES[services]],
-        "development": [f"pipecat-ai[runner]=={_PIPECAT}"],
+        "dependencies": [f"pipecat-ai{extras}=={_PIPECAT}", *_PACKAGES[services]],
+        "ways": {kind.value: transports.about(kind) for kind in Transport},
+        "development": ["pipecat-ai[runner,webrtc,websocket]"],
     }
     sources = _COMMON | {path: f"{services.value}/{path}.j2" for path in _OWN[services]}
     return [Artifact(path, render(f"bot/{template}", values)) for path, template in sources.items()]
