@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from voicedeploy_providers.local import options as local
 from voicedeploy_providers.vm import options as vm
 
-from voicedeploy.spec import IceServer, Spec, load
+from voicedeploy.spec import Spec, TurnServer, load
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -91,7 +91,7 @@ def documented_keys() -> dict[str, str]:
 def expected_keys() -> dict[str, Any]:
     spec = {key: default for key, default in keys(Spec) if key != "provider"}
     own = {**dict(keys(local.Options, "provider.local.")), **dict(keys(vm.Options, "provider.vm."))}
-    return {**spec, **dict(keys(IceServer)), **own}
+    return {**spec, **dict(keys(TurnServer)), **own}
 
 
 def test_every_key_of_the_spec_is_documented() -> None:

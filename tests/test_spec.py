@@ -106,6 +106,45 @@ def test_a_credential_is_never_repeated(tmp_path: Path) -> None:
     assert "s3cret" not in caught.value.message + caught.value.hint
 
 
+TURN = '[bot]\nname = "a"\n[transport]\nturn = [{{ {} }}]\n'
+
+
+@pytest.mark.parametrize(
+    ("entry", "remedy"),
+    [
+        ('urls = "turn:x"', 'secret = "TURN_SECRET"'),
+        ('urls = "turn:x", username = "u"', "username and credential"),
+        ('urls = "turn:x", secret = "S", credential = "c3"', "not both"),
+        ('urls = "stun:x", secret = "S"', "turns:turn.example.org"),
+        ('urls = "turns:x?transport=udp", secret = "S"', "turns:turn.example.org"),
+        ('secret = "S"', "add urls"),
+        ('cloudflare = "k"', "voicedeploy secrets set CLOUDFLARE_TURN_TOKEN"),
+        ('cloudflare = "k", secret = "S", urls = "turn:x"', "nothing else"),
+        ('cloudflare = "k/../v", secret = "S"', "dashboard"),
+        ('urls = "turn:x", secret = "c3-is-no-name"', "voicedeploy secrets set TURN_SECRET"),
+        ('urls = "turn:x", secret = {c3 = "c3"}', "in quotes"),
+    ],
+)
+def test_a_relay_has_one_kind_of_credentials(tmp_path: Path, entry: str, remedy: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(write(tmp_path, TURN.format(entry)))
+    assert caught.value.message.startswith("voicedeploy.toml: transport.turn.0")
+    assert remedy in caught.value.hint
+    assert "c3" not in caught.value.message
+
+
+def test_the_secrets_of_relays_have_to_be_set_too(tmp_path: Path) -> None:
+    text = TURN.format('urls = "turn:x", secret = "TURN_SECRET" }, { cloudflare = "k", secret = "TOKEN"')
+    spec = load(write(tmp_path, text.replace('"a"\n', '"a"\nsecrets = ["KEY"]\n')))
+    assert spec.secrets == ("KEY", "TURN_SECRET", "TOKEN")
+    assert spec.transport.turn[1].asked[0].startswith("turn:")
+
+
+def test_relay_only_needs_a_relay(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="no way to the bot"):
+        load(write(tmp_path, '[bot]\nname = "a"\n[transport]\nrelay_only = true\n'))
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         load(tmp_path / "voicedeploy.toml")

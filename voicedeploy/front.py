@@ -18,6 +18,7 @@ class Seat:
 
     `udp_ports` is a range ("20000-20015"); `log` "" is standard error. `trusted_proxies`: only from these networks is
     `X-Forwarded-For` believed. `open_on_loopback`: whoever is on the machine may start a call without a token.
+    `tcp_only`: no UDP gets out, so that relays are asked over TLS or TCP first.
     """
 
     project: str
@@ -36,6 +37,7 @@ class Seat:
     live_file: str = ""
     trusted_proxies: tuple[str, ...] = ()
     open_on_loopback: bool = False
+    tcp_only: bool = False
 
 
 def config(spec: Spec, release: str, seat: Seat) -> str:

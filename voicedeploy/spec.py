@@ -93,17 +93,19 @@ class Bot(_Section):
         return value
 
 
+def _is_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Urls = Annotated[tuple[str, ...], BeforeValidator(_is_list)]
+
+
 class IceServer(_Section):
     """A STUN or TURN server, as WebRTC names its parts."""
 
-    urls: tuple[str, ...] = Field(strict=False)
+    urls: Urls
     username: str | None = None
     credential: str | None = Field(default=None, repr=False)
-
-    @field_validator("urls", mode="before")
-    @classmethod
-    def _urls(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
     @field_validator("urls")
     @classmethod
@@ -117,6 +119,94 @@ class IceServer(_Section):
         return value
 
 
+_CREDENTIALS = (
+    'with secret = "TURN_SECRET", the name of the secret that holds coturn\'s, or with username and credential'
+)
+
+
+class TurnServer(_Section):
+    """A relay, with one of three kinds of credentials: a secret by which they are made for each call (coturn's
+    `static-auth-secret`), the key of Cloudflare's service and its token, or a name and a password that stay."""
+
+    urls: Urls = ()
+    secret: str | None = None
+    """Names the secret: coturn's, or Cloudflare's API token. The value is set by `voicedeploy secrets`."""
+    cloudflare: str | None = None
+    """The ID of a TURN key, which Cloudflare shows beside its token."""
+    username: str | None = None
+    credential: str | None = Field(default=None, repr=False)
+
+    @field_validator("urls")
+    @classmethod
+    def _schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not re.fullmatch(r"turn:[^/?]+(\?transport=(udp|tcp))?|turns:[^/?]+(\?transport=tcp)?", url):
+                raise _wrong(
+                    f"{url!r} is not the address of a TURN server",
+                    'write it like "turn:turn.example.org:3478" or "turns:turn.example.org:5349?transport=tcp"',
+                )
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise _wrong(
+                "this is not the name of a secret",
+                'only its name goes here, e.g. secret = "TURN_SECRET"; the value is asked for by '
+                "`voicedeploy secrets set TURN_SECRET`",
+            )
+        return value
+
+    @field_validator("cloudflare")
+    @classmethod
+    def _key(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+            raise _wrong(
+                "this is not the ID of a TURN key", "copy it from Cloudflare's dashboard: Realtime, TURN Server"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        named = self.username is not None or self.credential is not None
+        if self.cloudflare is not None:
+            if self.urls or named:
+                raise _wrong(
+                    "Cloudflare tells the addresses and the password itself",
+                    'write { cloudflare = "KEY_ID", secret = "CLOUDFLARE_TURN_TOKEN" }, and nothing else in it',
+                )
+            if self.secret is None:
+                raise _wrong(
+                    "the TURN key's API token is missing",
+                    'add secret = "CLOUDFLARE_TURN_TOKEN", then `voicedeploy secrets set CLOUDFLARE_TURN_TOKEN`',
+                )
+        elif not self.urls:
+            raise _wrong("there is no address", f'add urls = "turn:turn.example.org:3478", {_CREDENTIALS}')
+        elif self.secret is not None and named:
+            raise _wrong(
+                "there are two kinds of credentials", "keep `secret`, or keep `username` and `credential`; not both"
+            )
+        elif self.secret is None and (not self.username or not self.credential):
+            raise _wrong(
+                "a TURN server lets nobody in without credentials", f'write {{ urls = "turn:…", … }} {_CREDENTIALS}'
+            )
+        return self
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The addresses; of Cloudflare's service those that it has published for years."""
+        return CLOUDFLARE if self.cloudflare else self.urls
+
+
+CLOUDFLARE = (
+    "turn:turn.cloudflare.com:3478?transport=udp",
+    "turn:turn.cloudflare.com:3478?transport=tcp",
+    "turns:turn.cloudflare.com:5349?transport=tcp",
+)
+"""developers.cloudflare.com/realtime/turn/: what is asked before there is an answer that names them."""
+
+
 def _servers(value: object) -> object:
     if isinstance(value, list):
         return tuple({"urls": entry} if isinstance(entry, str) else entry for entry in value)
@@ -125,15 +215,28 @@ def _servers(value: object) -> object:
 
 class TransportSection(_Section):
     kind: Transport = Field(default=Transport.WEBRTC, strict=False)
-    turn: Annotated[tuple[IceServer, ...], BeforeValidator(_servers)] = ()
+    turn: Annotated[tuple[TurnServer, ...], BeforeValidator(_servers)] = ()
     """Relays for bot and caller; they need no open port."""
     ice_servers: Annotated[tuple[IceServer, ...], BeforeValidator(_servers)] = ()
     """STUN servers, and anything else for both sides; asked in this order."""
+    relay_only: bool = False
+    """The bot names no address but the relay's: for networks that let nothing else through, and to try the relay."""
+
+    @model_validator(mode="after")
+    def _relayed(self) -> Self:
+        if self.relay_only and not self.turn:
+            raise _wrong("relay_only without a relay leaves no way to the bot", "add a server to `transport.turn`")
+        return self
 
     @property
-    def servers(self) -> tuple[IceServer, ...]:
+    def servers(self) -> tuple[TurnServer | IceServer, ...]:
         """Relays first: the bot's stack asks only the first STUN and the first TURN server."""
         return (*self.turn, *self.ice_servers)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that the relays' credentials are made of; the front's, not the bot's."""
+        return tuple(dict.fromkeys(server.secret for server in self.turn if server.secret))
 
 
 class Session(_Section):
@@ -225,6 +328,11 @@ class Spec(_Section):
         """The project's folder, absolute."""
         return self._file.parent
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All names whose values have to be set on a target."""
+        return tuple(dict.fromkeys((*self.bot.secrets, *self.transport.secrets)))
+
     def options(self, provider: str) -> Mapping[str, Any]:
         return self.provider.get(provider, {})
 
@@ -286,7 +394,8 @@ def explain(file: str, fault: ErrorDetails, model: type[BaseModel], prefix: str 
     if kind in ("enum", "literal_error"):
         return f"{file}: {key}: {fault['input']!r} is not known", f"one of {context['expected']}"
     message = fault["msg"][0].lower() + fault["msg"][1:]
-    got = "" if kind == "missing" or "credential" in key else f", got {fault['input']!r}"
+    hidden = kind == "missing" or re.search("credential|secret", key)
+    got = "" if hidden else f", got {fault['input']!r}"
     return f"{file}: {key}: {message}{got}", _REMEDIES.get(kind, f"correct `{key}` in {file}")
 
 
