@@ -69,7 +69,7 @@ class Front:
     start_delay_s: float = 0.0
     hangs_up_after_s: float | None = None
     asked: list[tuple[str, str, str]] = field(default_factory=list)
-    """(method, path, Authorization) of every request."""
+    """(method, path, Authorization) of every request of a call."""
     mouth: Mouth = field(default_factory=Mouth)
     start_received: float = 0.0
     caller_quiet_at: float = 0.0
@@ -79,6 +79,8 @@ class Front:
     async def handle(self, request: Request) -> Response:
         now = time.monotonic()
         last = request.url.path.rsplit("/", 1)[-1]
+        if last == "page.json":
+            return JSONResponse({"name": "stub", "transport": "webrtc"})
         self.asked.append((request.method, request.url.path, request.headers.get("authorization", "")))
         if (refusal := self.refuses.get(last)) and self.refusals:
             self.refusals -= 1

@@ -1,4 +1,4 @@
-"""Loudness, and speech from a file as the Opus packets that a microphone would send."""
+"""Loudness, and speech from a file: as the Opus packets that a microphone would send, and as plain samples."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -78,10 +78,11 @@ def _mono(frame: av.AudioFrame) -> Samples:
 
 @dataclass(frozen=True)
 class Speech:
-    """Opus packets of 20 ms each; `last_audible` is the index of the last one that holds an audible sample."""
+    """Opus packets of 20 ms each, and the indices of the first and the last one that hold an audible sample."""
 
     packets: tuple[bytes, ...]
     last_audible: int
+    first_audible: int = 0
 
     @property
     def seconds(self) -> float:
@@ -94,7 +95,18 @@ def encode(samples: Samples) -> Speech:
     packets = tuple(_encoded(padded))
     decoder = OpusDecoder()
     audible = [at for at, packet in enumerate(packets) if decoder.peak(packet) >= AUDIBLE]
-    return Speech(packets, audible[-1] if audible else 0)
+    return Speech(packets, *((audible[-1], audible[0]) if audible else (0, 0)))
+
+
+@lru_cache
+def samples_of(speech: Speech, rate: int) -> Samples:
+    """The same speech for a line that does not carry Opus: what a listener of the packets would hear, at `rate`."""
+    decoder = OpusDecoder()
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+    heard = np.concatenate([decoder.samples(packet) for packet in speech.packets])
+    frame = av.AudioFrame.from_ndarray(heard.reshape(1, -1), format="s16", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = RATE, 0, TIME_BASE
+    return np.concatenate([_mono(out) for part in (frame, None) for out in resampler.resample(part)])
 
 
 @lru_cache
@@ -129,8 +141,14 @@ class OpusDecoder:
 
     def peak(self, packet: bytes) -> int:
         """The largest absolute sample; 0 for a packet that cannot be decoded (comfort noise, damage)."""
+        return max((peak_of(_mono(frame)) for frame in self._decoded(packet)), default=0)
+
+    def samples(self, packet: bytes) -> Samples:
+        """What the packet holds at 48 kHz; nothing for one that cannot be decoded."""
+        return np.concatenate([np.zeros(0, np.int16), *map(_mono, self._decoded(packet))])
+
+    def _decoded(self, packet: bytes) -> Sequence[av.AudioFrame]:
         try:
-            frames: Sequence[av.AudioFrame] = self._codec.decode(av.Packet(packet))
+            return self._codec.decode(av.Packet(packet))
         except av.FFmpegError:
-            return 0
-        return max((peak_of(_mono(frame)) for frame in frames), default=0)
+            return ()

@@ -14,7 +14,7 @@ from typing import Any
 import voicedeploy
 from voicedeploy.call import worker
 from voicedeploy.call.callee import Callee
-from voicedeploy.call.client import place, warm_up
+from voicedeploy.call.client import place, settled, warm_up
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.report import Environment, Report
 from voicedeploy.call.run import Run
@@ -51,16 +51,16 @@ async def call_many(
     More than one session is spread over processes of at most four calls each (at most one process a core), so that
     the caller does not measure itself. Raises StepFailed only if such a process dies.
     """
-    options = options or CallOptions()
+    options = await settled(target, options or CallOptions())
     count = _Count(runs * sessions, progress or (lambda _: None))
     if sessions == 1:
-        await warm_up()
+        await warm_up(options.transport)
         done = [await _counted(count, number, target, script, options) for number in range(runs)]
-        return Report(target.url, tuple(done), Environment.here())
+        return Report(target.url, tuple(done), Environment.here(), transport=options.transport)
     processes = max(1, min(os.cpu_count() or 1, -(-sessions // PER_PROCESS)))
     before = Environment.here(processes=processes)
     done = await _spread(count, target, script, options, runs, sessions, processes)
-    return Report(target.url, tuple(done), before, sessions)
+    return Report(target.url, tuple(done), before, sessions, options.transport)
 
 
 class _Count:

@@ -1,4 +1,4 @@
-"""How patient the caller is."""
+"""Which way the caller calls, and how patient it is."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 class CallOptions:
     """All durations in seconds; a call ends after at most their sum, whatever the bot does."""
 
+    transport: str = ""
+    """Pipecat's key of it; empty asks the front which one it speaks."""
     relay_only: bool = False
     """Use only the TURN server that `/start` names: proves that the relay works."""
     http_timeout_s: float = 30.0
@@ -25,6 +27,8 @@ class CallOptions:
     """False hangs up as soon as the last answer has begun: enough to know that the bot is heard."""
     greeting_suffices: bool = False
     """True hangs up as soon as a greeting is heard; a bot without one is spoken to all the same."""
+    barge_in: bool = False
+    """True speaks while the bot is still talking, and measures how long it goes on."""
     busy_wait_s: float = 0.0
     """How long to keep asking a front that says that all its slots are taken."""
 

@@ -6,10 +6,11 @@ from typing import Any, Literal
 from voicedeploy.call.audio import dbfs
 from voicedeploy.call.rtp import Health
 
-Layer = Literal["signalling", "refused", "busy", "no-candidates", "no-pair", "dtls", "silent"]
+Layer = Literal["signalling", "refused", "busy", "no-candidates", "no-pair", "dtls", "socket", "silent"]
 """Where a call failed, from the first request to the first sound. `busy` and `refused` are the front's own words
 (503 and 429; 401 and 403); `no-candidates` means that one side named no address; `no-pair` that no packet got
-through between the addresses; `silent` that everything connected and nothing was heard."""
+through between the addresses; `socket` that a WebSocket was refused, or broken off before the bot spoke; `silent`
+that everything connected and nothing was heard."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,15 @@ class Failure:
 class Phases:
     """Milliseconds; each begins where the one before ended, None from the phase that was not finished.
 
+    A line without such a phase has 0 there: over a WebSocket, sound can flow as soon as the handshake is answered.
+
     start: `POST /start` sent until its answer is read (a new TCP and TLS connection included where one is needed).
-    offer: until the SDP answer is read: gathering the caller's own candidates, then the POST.
+    offer: until the SDP answer is read: gathering the caller's own candidates, then the POST. Over a WebSocket: until
+    its handshake is answered, a new TCP and TLS connection included.
     ice: until the ICE transport is `completed`, a candidate pair nominated.
     dtls: until the DTLS transport is `connected`: from here on audio can flow.
-    first_word: until the first received sample above -45 dBFS. For a bot that does not greet: from the end of
-    the caller's first turn instead, see `Run.greeted`.
+    first_word: until the first sample above -45 dBFS is received; over a WebSocket, until it is played. For a bot
+    that does not greet: from the end of the caller's first turn instead, see `Run.greeted`.
     """
 
     start: float | None = None
@@ -54,8 +58,11 @@ class Exchange:
     """One turn: the caller speaks, the bot answers.
 
     voice_to_voice_ms: from the packet with the caller's last audible sample leaving to the packet with the bot's
-    first audible sample arriving; None if no answer came in time. `overlapped`: the bot was still talking when the
-    caller ended, so that the answer is counted from its next beginning after a pause of 200 ms.
+    first audible sample arriving (over a WebSocket: being played); None if no answer came in time. `overlapped`: the
+    bot was still talking when the caller ended, so that the answer is counted from its next beginning after a pause of
+    200 ms.
+    barge_in_ms: from the caller's first audible sample leaving to the last of the bot's that was heard before it gave
+    way; None where nobody barged in, or the bot was silent just then. What a carrier was told to clear is not heard.
     """
 
     asked: str
@@ -65,6 +72,7 @@ class Exchange:
     overlapped: bool = False
     spoke_from_ms: float = 0.0
     spoke_until_ms: float = 0.0
+    barge_in_ms: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -75,6 +83,7 @@ class Exchange:
             "overlapped": self.overlapped,
             "spoke_from_ms": rounded(self.spoke_from_ms),
             "spoke_until_ms": rounded(self.spoke_until_ms),
+            "barge_in_ms": rounded(self.barge_in_ms),
         }
 
 
@@ -129,6 +138,9 @@ class Run:
     turns: tuple[Exchange, ...] = ()
     candidate_pair: CandidatePair | None = None
     audio: Health = field(default_factory=Health)
+    ahead_ms: float | None = None
+    """Over a WebSocket: the most of the bot's sound that had come before its turn to be played. What is sent so far
+    ahead has to be cleared when the caller barges in."""
     lag: Lag = field(default_factory=Lag)
     token_ms: float | None = None
     connect_ms: float | None = None
@@ -147,6 +159,11 @@ class Run:
     @property
     def answered(self) -> int:
         return sum(turn.voice_to_voice_ms is not None for turn in self.turns)
+
+    @property
+    def barge_in_ms(self) -> float | None:
+        """The worst of its interruptions."""
+        return max((turn.barge_in_ms for turn in self.turns if turn.barge_in_ms is not None), default=None)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -167,10 +184,12 @@ class Run:
                 "late_p95_ms": rounded(self.audio.late_p95_ms),
                 "late_max_ms": rounded(self.audio.late_max_ms),
                 "loudest_dbfs": rounded(dbfs(self.audio.loudest)),
+                "ahead_ms": rounded(self.ahead_ms),
             },
             "started_at": self.started_at,
             "greeted": self.greeted,
             "greeting": self.greeting,
+            "barge_in_ms": rounded(self.barge_in_ms),
             "left_out_ms": rounded(self.left_out_ms),
             "token_ms": rounded(self.token_ms),
             "connect_ms": rounded(self.connect_ms),

@@ -44,7 +44,7 @@ class Script:
         return [
             {
                 "text": turn.text,
-                "last_audible": turn.speech.last_audible,
+                "audible": [turn.speech.last_audible, turn.speech.first_audible],
                 "packets": [b64encode(packet).decode() for packet in turn.speech.packets],
             }
             for turn in self.turns
@@ -54,8 +54,7 @@ class Script:
     def from_json(cls, turns: Sequence[Mapping[str, Any]]) -> "Script":
         return cls(
             tuple(
-                Turn(turn["text"], Speech(tuple(map(b64decode, turn["packets"])), turn["last_audible"]))
-                for turn in turns
+                Turn(turn["text"], Speech(tuple(map(b64decode, turn["packets"])), *turn["audible"])) for turn in turns
             )
         )
 

@@ -1,13 +1,12 @@
-"""The HTTP half of a call: token, `POST /start`, offer and answer, and what their refusals mean."""
+"""The HTTP half of a call: which transport, token, `POST /start`, offer and answer, and what their refusals mean."""
 
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from aiortc import RTCIceServer
 
 from voicedeploy.call.callee import Callee
 from voicedeploy.call.run import Failure
@@ -22,10 +21,17 @@ class CallFailed(Exception):
         self.retry_after_s = retry_after_s
 
 
+ASSUMED = "webrtc"
+"""What is called where nobody says which transport it is: Pipecat's runner without `-t` serves it."""
+ASK_S = 10.0
+
+
 @dataclass(frozen=True)
 class Started:
-    session_id: str | None
-    ice_servers: tuple[RTCIceServer, ...]
+    """The whole answer of `/start`, of which each line reads its own part. Empty: the server has no `/start`."""
+
+    session_id: str | None = None
+    body: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,37 @@ class Answer:
     sdp: str
     type: str
     pc_id: str | None
+
+
+async def transport_of(callee: Callee) -> str:
+    """What the front says that it speaks. One that does not say, or does not answer, is called over WebRTC.
+
+    By a connection of its own, so that the call pays for its connection as if nobody had asked.
+    """
+    async with _client(callee, ASK_S) as http:
+        try:
+            body = (await http.get(f"{callee.url}/page.json")).json()
+        except (httpx.HTTPError, ValueError):
+            return ASSUMED
+    said = body.get("transport") if isinstance(body, dict) else None
+    return said if isinstance(said, str) and said else ASSUMED
+
+
+def trust(callee: Callee) -> ssl.SSLContext:
+    """The system's certificates and the callee's own."""
+    # Reading all of a system's certificates takes 100 ms: not for plain http, where nothing is verified by it.
+    tls = ssl.create_default_context() if callee.url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if callee.ca:
+        tls.load_verify_locations(cadata=callee.ca)
+    return tls
+
+
+def _client(callee: Callee, timeout_s: float) -> httpx.AsyncClient:
+    # Proxies of the environment are for the way out, never for this machine.
+    private = httpx.AsyncHTTPTransport(uds=callee.socket) if callee.socket else None
+    return httpx.AsyncClient(
+        transport=private, timeout=timeout_s, trust_env=not callee.on_loopback, verify=trust(callee)
+    )
 
 
 class Signalling:
@@ -43,17 +80,7 @@ class Signalling:
         self._token = ""
         self.connect_s: float | None = None
         self._connect_began = 0.0
-        # Proxies of the environment are for the way out, never for this machine.
-        private = httpx.AsyncHTTPTransport(uds=callee.socket) if callee.socket else None
-        # Reading all of a system's certificates takes 100 ms: not for plain http, where nothing is verified by it.
-        tls = (
-            ssl.create_default_context() if callee.url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        )
-        if callee.ca:
-            tls.load_verify_locations(cadata=callee.ca)
-        self._http = httpx.AsyncClient(
-            transport=private, timeout=timeout_s, trust_env=not callee.on_loopback, verify=tls
-        )
+        self._http = _client(callee, timeout_s)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -70,33 +97,30 @@ class Signalling:
         body = self._body(response, "/token")
         token = body.get("token")
         if not isinstance(token, str):
-            raise CallFailed(_odd("/token", "carries no token"))
+            raise CallFailed(odd("/token", "carries no token"))
         self._token = token
 
-    async def start(self) -> Started:
+    async def start(self, transport: str) -> Started:
         """Opens a session. Raises CallFailed; `retry_after_s` is set when the front is only busy."""
         wants_stun = not self._callee.on_private_network
         response = await self._send(
             "POST",
             "/start",
             token=self._token,
-            json={"transport": "webrtc", "enableDefaultIceServers": wants_stun, "body": {}},
+            json={"transport": transport, "enableDefaultIceServers": wants_stun, "body": {}},
         )
-        if response.status_code in (404, 405):  # a server with nothing but Pipecat's offer endpoint
-            return Started(None, ())
+        if response.status_code in (404, 405):  # a server with nothing but Pipecat's endpoint for media
+            return Started()
         body = self._body(response, "/start")
         session = body.get("sessionId")
-        config = body.get("iceConfig")
-        if not isinstance(session, str):
-            raise CallFailed(_odd("/start", "names no sessionId"))
-        return Started(session, _ice_servers(config if isinstance(config, dict) else {}))
+        return Started(session if isinstance(session, str) else None, body)
 
     async def offer(self, session_id: str | None, sdp: str) -> Answer:
         path = f"/sessions/{session_id}/api/offer" if session_id else "/api/offer"
         response = await self._send("POST", path, token=self._token, json={"sdp": sdp, "type": "offer"})
         body = self._body(response, path)
         if not isinstance(body.get("sdp"), str):
-            raise CallFailed(_odd(path, "carries no SDP answer"))
+            raise CallFailed(odd(path, "carries no SDP answer"))
         pc_id = body.get("pc_id")
         return Answer(body["sdp"], str(body.get("type", "answer")), pc_id if isinstance(pc_id, str) else None)
 
@@ -193,16 +217,7 @@ def _seconds(header: str | None) -> float | None:
     return float(header) if header and header.isdigit() else None
 
 
-def _ice_servers(config: Mapping[str, Any]) -> tuple[RTCIceServer, ...]:
-    servers = config.get("iceServers")
-    return tuple(
-        RTCIceServer(urls=one["urls"], username=one.get("username"), credential=one.get("credential"))
-        for one in (servers if isinstance(servers, list) else [])
-        if isinstance(one, dict) and one.get("urls")
-    )
-
-
-def _odd(path: str, what: str) -> Failure:
+def odd(path: str, what: str) -> Failure:
     return Failure("signalling", f"the answer of {path} {what}", "is there another service at this address?")
 
 

@@ -7,6 +7,7 @@ once. Out: `{"ready": true}`, `{"call": 3, "text": "connected"}`, `{"call": 3, "
 import asyncio
 import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,6 +17,7 @@ from voicedeploy.call.client import place, warm_up
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.run import Run
 from voicedeploy.call.script import Script
+from voicedeploy.call.signalling import ASSUMED
 
 RUN = TypeAdapter(Run)
 LONGEST_LINE = 64 * 2**20
@@ -23,8 +25,7 @@ LONGEST_LINE = 64 * 2**20
 
 def job(target: Callee, script: Script, options: CallOptions) -> bytes:
     """The first line. The key travels here and not on the command line, where others could read it."""
-    secrets = {"url": target.url, "key": target.key, "invite": target.invite, "socket": target.socket}
-    return _line({"target": secrets, "script": script.to_json(), "options": options.to_json()})
+    return _line({"target": asdict(target), "script": script.to_json(), "options": options.to_json()})
 
 
 def calls(numbers: list[int]) -> bytes:
@@ -47,7 +48,7 @@ async def main() -> None:
     first = json.loads(await reader.readline())
     target, options = Callee(**first["target"]), CallOptions(**first["options"])
     script = Script.from_json(first["script"])
-    await warm_up()
+    await warm_up(options.transport or ASSUMED)
     _tell({"ready": True})
 
     async def one(number: int) -> None:

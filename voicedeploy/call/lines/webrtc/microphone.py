@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import av
 from aiortc import MediaStreamTrack
 
 from voicedeploy.call.audio import FRAME, FRAME_S, TIME_BASE, Speech, silence
+from voicedeploy.call.lines.line import Said
 
 
 class Microphone(MediaStreamTrack):
@@ -23,15 +25,15 @@ class Microphone(MediaStreamTrack):
         super().__init__()
         self.lateness: list[float] = []
         self._silence = silence()
-        self._speech: deque[tuple[bytes, asyncio.Future[float] | None]] = deque()
+        self._speech: deque[tuple[bytes, Callable[[float], None] | None]] = deque()
         self._began = 0.0
         self._frames = 0
 
-    def say(self, speech: Speech) -> asyncio.Future[float]:
-        """Speaks at the next frame; the future holds the monotonic time at which the last audible packet left."""
-        said: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    def say(self, speech: Speech) -> Said:
+        """Speaks at the next frame."""
+        said = Said()
         for at, packet in enumerate(speech.packets):
-            self._speech.append((packet, said if at == speech.last_audible else None))
+            self._speech.append((packet, _note(said, speech, at)))
         return said
 
     async def recv(self) -> "av.Packet[Any]":
@@ -41,12 +43,26 @@ class Microphone(MediaStreamTrack):
         due = self._began + self._frames * FRAME_S
         if (early := due - time.monotonic()) > 0:
             await asyncio.sleep(early)
-        payload, said = self._speech.popleft() if self._speech else (self._silence, None)
+        payload, note = self._speech.popleft() if self._speech else (self._silence, None)
         packet: av.Packet[Any] = av.Packet(payload)
         packet.pts, packet.time_base = self._frames * FRAME, TIME_BASE
         self._frames += 1
         now = time.monotonic()
         self.lateness.append(now - due)
-        if said is not None and not said.done():
-            said.set_result(now)
+        if note is not None:
+            note(now)
         return packet
+
+
+def _note(said: Said, speech: Speech, at: int) -> Callable[[float], None] | None:
+    """What to write down when the packet at this place leaves."""
+    if at not in (speech.first_audible, speech.last_audible):
+        return None
+
+    def note(left: float) -> None:
+        if at == speech.first_audible:
+            said.began = left
+        if at == speech.last_audible:
+            said.ended = left
+
+    return note

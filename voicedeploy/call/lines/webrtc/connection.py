@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from aioice import Candidate, Connection
@@ -20,8 +19,9 @@ from aiortc import (
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcicetransport import connection_kwargs
 
-from voicedeploy.call.ear import Ear
-from voicedeploy.call.microphone import Microphone
+from voicedeploy.call.lines.line import Moments
+from voicedeploy.call.lines.webrtc.listening import Listening
+from voicedeploy.call.lines.webrtc.microphone import Microphone
 from voicedeploy.call.run import CandidatePair, Failure
 from voicedeploy.call.signalling import Answer, CallFailed
 
@@ -33,15 +33,6 @@ NOT_ROUTED = tuple(
 )
 
 
-@dataclass
-class Moments:
-    """Monotonic seconds; None: not yet."""
-
-    gathered: float | None = None
-    ice: float | None = None
-    dtls: float | None = None
-
-
 class Media:
     """Audio both ways, video receive-only and a data channel, all on one transport, as Pipecat's clients offer it.
 
@@ -50,16 +41,16 @@ class Media:
 
     def __init__(
         self,
-        ear: Ear,
+        moments: Moments,
+        listening: Listening,
         microphone: Microphone,
         ice_servers: Sequence[RTCIceServer],
         *,
         relay_only: bool,
         loopback: bool,
     ) -> None:
-        self.moments = Moments()
-        self.ear = ear
-        self.microphone = microphone
+        self._moments = moments
+        self._listening = listening
         self._servers = list(ice_servers)
         self._relay_only = relay_only
         self._changed = asyncio.Event()
@@ -70,7 +61,7 @@ class Media:
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
-        self._pc.addTrack(self.microphone)
+        self._pc.addTrack(microphone)
         audio = self._pc.getTransceivers()[0]
         audio.setCodecPreferences(
             [codec for codec in RTCRtpReceiver.getCapabilities("audio").codecs if codec.mimeType == OPUS]  # type: ignore[union-attr]
@@ -97,7 +88,7 @@ class Media:
                 )
             )
         await self._pc.setLocalDescription(await self._pc.createOffer())
-        self.moments.gathered = time.monotonic()
+        self._moments.gathered = time.monotonic()
         if not self._agent.local_candidates:
             what = "the TURN server gave no address" if self._relay_only else "this machine has no network address"
             hint = (
@@ -106,7 +97,7 @@ class Media:
                 else "connect the machine to a network; a bot on this machine is called as http://localhost:PORT/"
             )
             raise CallFailed(Failure("no-candidates", f"{what}: there is nothing to offer to the bot", hint))
-        self.ear.attach(self._agent, self._receiver)
+        self._listening.attach(self._agent, self._receiver)
         return self._pc.localDescription.sdp
 
     async def accept(self, answer: Answer) -> None:
@@ -168,17 +159,17 @@ class Media:
         await self._pc.close()
 
     def _ice_changed(self) -> None:
-        if self._ice.state == "completed" and self.moments.ice is None:
-            self.moments.ice = time.monotonic()
+        if self._ice.state == "completed" and self._moments.ice is None:
+            self._moments.ice = time.monotonic()
         self._changed.set()
 
     def _dtls_changed(self) -> None:
-        if self._dtls.state == "connected" and self.moments.dtls is None:
-            self.moments.dtls = time.monotonic()
+        if self._dtls.state == "connected" and self._moments.dtls is None:
+            self._moments.dtls = time.monotonic()
         self._changed.set()
 
     def _not_connected(self, timeout_s: float) -> Failure:
-        if self.moments.ice is not None:
+        if self._moments.ice is not None:
             pair = self.pair()
             path = f"{pair.local} → {pair.remote}" if pair else "a candidate pair"
             what = "failed" if self._dtls.state == "failed" else f"did not come up within {timeout_s:.0f} s"
