@@ -245,6 +245,8 @@ class Session(_Section):
     cpu: float = Field(default=0.5, gt=0, le=64)
     memory: Bytes = 2**30
     max_duration: Seconds = 1800
+    idle: Seconds = 600
+    """How long nobody may say a word, for bots that take it from `runner_args.pipeline_idle_timeout_secs`."""
     isolation: Literal["fork", "spawn"] = "fork"
 
     @field_validator("cpu", mode="before")
@@ -259,11 +261,11 @@ class Session(_Section):
             raise _wrong("less than 64MiB cannot hold a bot", 'the usual is "1GiB"')
         return value
 
-    @field_validator("max_duration")
+    @field_validator("max_duration", "idle")
     @classmethod
     def _some(cls, value: int) -> int:
         if value < 1:
-            raise _wrong("a call needs some time", 'the usual is "30m"')
+            raise _wrong("a call needs some time", 'write it like "30m"')
         return value
 
 
