@@ -109,6 +109,25 @@ async def test_networks_choose_the_addresses(zygote: Worker, peer: Peer) -> None
     assert {address for address, _ in candidates(peer)} == {"127.0.0.1"}
 
 
+DEAD = {"urls": "turn:127.0.0.1:9?transport=tcp", "username": "u", "credential": "p"}
+
+
+async def test_a_relay_that_is_not_there_is_said_and_the_call_goes_on(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(ice_servers=[DEAD])
+    await peer.call(child)
+    await peer.hear()
+    assert "the TURN server 127.0.0.1:9 gave no address" in child.log
+
+
+async def test_with_relay_only_no_local_address_is_named(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(ice_servers=[DEAD], relay_only=True, udp_ports=[21931])
+    reply = await peer.offer(child)
+    assert reply["kind"] == "no-candidates"
+    assert "127.0.0.1:9 gave no address, and `relay_only` leaves no other" in reply["error"]
+
+
 async def test_a_restart_with_the_same_pc_id_is_the_same_call(zygote: Worker, peer: Peer) -> None:
     child = await zygote.fork()
     child.session(udp_ports=[21937])

@@ -1,4 +1,4 @@
-"""Where a call's media goes in and out: the UDP port, the public address, the networks, loopback.
+"""Where a call's media goes in and out: the UDP port, the public address, the networks, loopback, the relay.
 
 aiortc and aioice bind any port on every address, know no public address but a STUN server's answer, and skip
 127.0.0.1. All three are decided in one method, `aioice.ice.Connection.get_component_candidates`, of a class
@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from .log import log
 
 Sockets = dict[str, socket.socket]
 
@@ -34,11 +36,13 @@ class NoCandidates(Exception):
 
 @dataclass
 class Route:
-    """`udp_ports`: in the order of preference; empty means any. `nets`: only local addresses in these."""
+    """`udp_ports`: in the order of preference; empty means any. `nets`: only local addresses in these.
+    `relay_only`: none of them, only the TURN server's."""
 
     udp_ports: Sequence[int] = ()
     public_ip: str | None = None
     nets: Sequence[str] = ()
+    relay_only: bool = False
     heard_at: float = field(default_factory=time.monotonic)
     """When the last packet came from the client (`time.monotonic`)."""
 
@@ -48,6 +52,8 @@ class Route:
         On a machine without a network a caller sits on the same machine. Elsewhere it would cost every client
         a useless check, and a STUN query from 127.0.0.1 never ends.
         """
+        if self.relay_only:
+            return []
         candidates = list(dict.fromkeys([*found, "127.0.0.1"]))
         if self.nets:
             networks = [ipaddress.ip_network(net, strict=False) for net in self.nets]
@@ -103,7 +109,17 @@ def install(route: Route) -> None:
             related_port=host.port,
         )
 
+    policy = {}
+    if route.relay_only:
+        # Pipecat does not pass on aiortc's `iceTransportPolicy`.
+        if "transport_policy" not in inspect.signature(aioice.ice.Connection.__init__).parameters:
+            raise CannotPin("this aioice cannot be told to use a relay only; voicedeploy is tested with aioice 0.13")
+        policy = {"transport_policy": aioice.TransportPolicy.RELAY}
+
     class Connection(aioice.ice.Connection):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, **policy})
+
         async def get_component_candidates(
             self,
             component: int,
@@ -123,8 +139,14 @@ def install(route: Route) -> None:
                 _lent.reset(token)
                 for unused in lent.values():
                     unused.close()
+            if self.turn_server and not any(c.type == "relay" for c in found):
+                where = f"{self.turn_server[0]}:{self.turn_server[1]}"
+                log(f"the TURN server {where} gave no address within {timeout} s; `voicedeploy check` says why")
+                if route.relay_only:
+                    raise NoCandidates(f"the TURN server {where} gave no address, and `relay_only` leaves no other")
             if not found:
-                raise NoCandidates(f"no local address to use (networks: {', '.join(route.nets) or 'all'})")
+                what = "a TURN server" if route.relay_only else "a local address"
+                raise NoCandidates(f"there is not {what} to use (networks: {', '.join(route.nets) or 'all'})")
             if route.public_ip:
                 # Beside the host's own address, never instead: clients on the same network need that one.
                 version = ipaddress.ip_address(route.public_ip).version
