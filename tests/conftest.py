@@ -8,6 +8,20 @@ from pathlib import Path
 import pytest
 
 
+NETWORKS = ("tests/lab/test_nat", "tests/lab/test_hosts", "tests/lab/test_vm", "tests/lab/test_relay")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may run beside each other: tests that make networks and hosts of their own, tests of this machine, and the one
+    that waits for minutes. Within a group they take turns: they share ports, and measure."""
+    for item in items:
+        if "test_patience" in item.nodeid:
+            group = "patience"
+        else:
+            group = "networks" if item.nodeid.startswith(NETWORKS) else "machine"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder of the test's own, so that no test sees what really runs on this machine."""

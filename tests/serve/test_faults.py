@@ -35,7 +35,7 @@ from voicedeploy.serve.peers import no_tls
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 BOT = Path(__file__).with_name("bots") / "bot.py"
-PORTS = "21960-21975"
+PORTS = "21980-21995"
 PATIENCE_S = 40.0
 
 
