@@ -12,7 +12,7 @@ FLOORS = [
     {"render", "options", "environment"},
     {"init", "front"},
     {"provider"},
-    {"readiness"},
+    {"readiness", "verdicts"},
     {"registry"},
     {"engine", "testing"},
 ]

@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from voicedeploy import targets
-from voicedeploy.errors import NotReady, UsageError, VoiceDeployError
+from voicedeploy import verdicts
+from voicedeploy.errors import NotReady, VoiceDeployError
 from voicedeploy.network import Offer, Transport, Verdict, need, verdict
 from voicedeploy.plan import Action, Door, Plan, Prove, Step, Target
 from voicedeploy.provider import Finding, Provider
 from voicedeploy.spec import Spec
+from voicedeploy.verdicts import Refused
 
 Prover = Callable[[Door, str], str]
 """Makes one real call, or reads the report (JSON) of one that the target made; a line about what was heard, or
@@ -40,46 +41,56 @@ class Checkup:
     offer: Offer
     verdict: Verdict
     findings: tuple[Finding, ...]
+    """Where the verdict is `no`, the first of them is about that."""
+    overruled: bool = False
+    """Packets would not get through by all that is known, and somebody answers for it: a call must prove it."""
 
     @property
     def obstacles(self) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.severity == "error")
 
     @property
+    def refused(self) -> Refused | None:
+        """Why the target cannot carry the transport; None where it can, or where that was overruled."""
+        if self.overruled and verdicts.of_packets(self.verdict):
+            return None
+        return verdicts.refused(self.provider, self.transport, self.relay, self.offer, self.verdict)
+
+    @property
     def blocked(self) -> bool:
-        return self.verdict.word == "no" or bool(self.obstacles)
+        return self.refused is not None or bool(self.obstacles)
 
 
-def check(provider: Provider, spec: Spec, *, closely: bool = True) -> Checkup:
-    """Everything that stands in the way. Changes nothing. `closely`: see `Provider.offer`."""
+def check(provider: Provider, spec: Spec, *, closely: bool = True, tested_udp: bool = False) -> Checkup:
+    """Everything that stands in the way. Changes nothing. `closely`: see `Provider.offer`.
+
+    `tested_udp`: somebody answers for it that packets get through, so what speaks against it only warns.
+    """
     kind = spec.transport.kind
     relay = bool(spec.transport.turn)
     offer = provider.offer(spec, closely=closely)
     packets = verdict(need(kind, relay), offer)
-    return Checkup(provider.name, kind, relay, offer, packets, tuple(provider.check(spec)))
+    found = list(provider.check(spec))
+    why = verdicts.refused(provider.name, kind, relay, offer, packets)
+    overruled = False
+    if tested_udp:
+        overruled = any(f.about_packets for f in found) or (why is not None and verdicts.of_packets(packets))
+        found = [replace(f, severity="warning") if f.about_packets else f for f in found]
+    if why is not None:
+        found.insert(0, verdicts.finding(offer, packets, why, tested=tested_udp))
+    return Checkup(provider.name, kind, relay, offer, packets, tuple(found), overruled)
 
 
 def refuse(checkup: Checkup) -> None:
     """`NotReady` if anything in the checkup forbids to go on."""
-    if checkup.verdict.word == "no":
-        raise NotReady(
-            f"the target cannot carry `{checkup.transport}`\n{checkup.verdict.reason}", hint=_instead(checkup)
-        )
+    if why := checkup.refused:
+        said = "\n".join((f"the target cannot carry `{checkup.transport}`", checkup.verdict.reason, *why.because))
+        raise NotReady(said, hint="\n".join(why.instead))
     if checkup.obstacles:
         first = checkup.obstacles[0]
         others = len(checkup.obstacles) - 1
         more = f" (and {others} more: `voicedeploy check`)" if others else ""
         raise NotReady(f"{first.subject}: {first.message}{more}", hint=first.fix)
-
-
-def _instead(checkup: Checkup) -> str:
-    """What works, and the evidence; a third party's provider has no row in the table."""
-    try:
-        row = targets.find(checkup.provider)
-    except UsageError:
-        return "choose another transport, another target, or set `transport.turn`"
-    refusal = targets.refusal(row, checkup.transport, checkup.relay, checkup.offer)
-    return "\n".join(refusal.instead) if refusal else ""
 
 
 def carry_out(plan: Plan, target: Target, prove: Prover, watch: Watch) -> None:

@@ -16,13 +16,17 @@ Severity = Literal["error", "warning", "ok"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of `check`. `code` is stable (docs/reference/findings.md); `fix` is what to type or change."""
+    """One line of `check`. `code` is stable (docs/reference/findings.md); `fix` is what to type or change.
+
+    `about_packets`: it says that packets of callers do not get through. Whoever tried it may overrule that.
+    """
 
     code: str
     severity: Severity
     subject: str
     message: str
     fix: str = ""
+    about_packets: bool = False
 
 
 class Secrets(Protocol):

@@ -17,6 +17,7 @@ def check(
     where: options.Where = None,
     host: options.Host = None,
     transport: options.Kind = None,
+    tested_udp: options.Tested = False,
     json: options.Json = False,
 ) -> None:
     """Say everything that stands in the way, with the fix. Changes nothing."""
@@ -25,7 +26,7 @@ def check(
     spec = options.project(file, transport)
     checkups = []
     for provider in options.providers(spec, where, host):
-        checkup = engine.check(provider, spec)
+        checkup = engine.check(provider, spec, tested_udp=tested_udp)
         checkups.append(checkup)
         if not json:
             _print(checkup, provider.where, spec.bot.name)
@@ -40,21 +41,34 @@ def check(
 def _print(checkup: "Checkup", where: str, bot: str) -> None:
     show.line(f"{where} · {bot} · {checkup.transport}")
     show.line()
-    _row("packets", checkup.verdict.word, checkup.verdict.reason, "")
+    findings = checkup.findings
+    if why := checkup.refused:
+        _row("packets", "no", f"{findings[0].code}  {checkup.verdict.reason}")
+        for line in why.because:
+            _row("", "", line)
+        for number, way in enumerate(why.instead):
+            _fix("or" if number else "fix", way)
+        findings = findings[1:]
+    else:
+        _row("packets", checkup.verdict.word, checkup.verdict.reason)
     if checkup.verdict.warning:
-        _row("", "warning", checkup.verdict.warning, "")
-    for finding in checkup.findings:
+        _row("", "warning", checkup.verdict.warning)
+    for finding in findings:
         code = "" if finding.severity == "ok" else f"{finding.code}  "
-        _row(finding.subject, finding.severity, f"{code}{finding.message}", finding.fix)
+        _row(finding.subject, finding.severity, f"{code}{finding.message}")
+        if finding.fix:
+            _fix("fix", finding.fix)
 
 
 _COLOURS = {"error": "red", "no": "red", "warning": "yellow"}
 
 
-def _row(subject: str, word: str, message: str, fix: str) -> None:
+def _row(subject: str, word: str, message: str) -> None:
     show.line(f"{subject:<10} {show.paint(f'{word:<8}', _COLOURS.get(word, 'green'), sys.stdout)} {message}")
-    if fix:
-        show.line(f"  {'fix':<17} {fix}")
+
+
+def _fix(word: str, what: str) -> None:
+    show.line(f"  {word:<17} {what}")
 
 
 def as_json(checkup: "Checkup") -> dict[str, Any]:
@@ -63,6 +77,7 @@ def as_json(checkup: "Checkup") -> dict[str, Any]:
         "transport": checkup.transport.value,
         "verdict": checkup.verdict.word,
         "reason": checkup.verdict.reason,
+        **({"overruled": True} if checkup.overruled else {}),
         "findings": [
             {"code": f.code, "severity": f.severity, "subject": f.subject, "message": f.message, "fix": f.fix}
             for f in checkup.findings

@@ -34,10 +34,7 @@ def init(
     from voicedeploy.errors import UsageError
     from voicedeploy.network import Transport
 
-    try:
-        kind = Transport(transport) if transport else None
-    except ValueError:
-        raise UsageError(f"there is no transport {transport!r}", hint=f"one of {', '.join(Transport)}") from None
+    kind = options.kind(transport) if transport else None
     if services not in [known.value for known in projects.Services]:
         raise UsageError(f"there are no services {services!r}", hint=f"one of {', '.join(projects.Services)}")
     if where not in registry.names():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from voicedeploy.network import Transport
     from voicedeploy.provider import Provider
     from voicedeploy.spec import Spec
 
@@ -16,23 +17,36 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show more.")]
 Where = Annotated[str | None, typer.Option("--provider", help="Where: local, … (see `targets`).", metavar="P")]
 Host = Annotated[str | None, typer.Option("--host", help="The provider's `host` option.", metavar="H")]
 Kind = Annotated[str | None, typer.Option("--transport", help="Instead of the spec's transport.", metavar="T")]
+Tested = Annotated[
+    bool,
+    typer.Option(
+        "--i-tested-udp", help="Packets get through, whatever is known of the target: a call must prove it."
+    ),
+]
 
 SPEC = Path("voicedeploy.toml")
 
 
 def project(file: Path, transport: str | None = None) -> "Spec":
-    from voicedeploy.errors import UsageError
-    from voicedeploy.network import Transport
     from voicedeploy.spec import load
 
     spec = load(file)
-    if transport is None:
-        return spec
+    return with_kind(spec, kind(transport)) if transport else spec
+
+
+def kind(name: str) -> "Transport":
+    """The transport of that name; `UsageError` lists them all."""
+    from voicedeploy.errors import UsageError
+    from voicedeploy.network import Transport
+
     try:
-        kind = Transport(transport)
+        return Transport(name)
     except ValueError:
-        known = ", ".join(Transport)
-        raise UsageError(f"there is no transport {transport!r}", hint=f"one of {known}") from None
+        raise UsageError(f"there is no transport {name!r}", hint=f"one of {', '.join(Transport)}") from None
+
+
+def with_kind(spec: "Spec", kind: "Transport") -> "Spec":
+    """The same spec with another transport; the file is as it was."""
     changed = spec.model_copy(update={"transport": spec.transport.model_copy(update={"kind": kind})})
     changed._file = spec.file
     return changed

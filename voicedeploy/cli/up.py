@@ -1,11 +1,14 @@
 """`voicedeploy up`."""
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from voicedeploy.cli import options, show
+from voicedeploy.errors import UsageError
 
 if TYPE_CHECKING:
     from voicedeploy.cli.proof import Proof
@@ -14,6 +17,26 @@ if TYPE_CHECKING:
     from voicedeploy.provider import Provider
     from voicedeploy.spec import Spec
 
+NoCall = Annotated[bool, typer.Option("--no-call", help="Take it on trust: no call proves it.")]
+
+
+@dataclass(frozen=True)
+class How:
+    """What was typed about how to bring a bot up. `command` is the one that was typed."""
+
+    dry_run: bool = False
+    yes: bool = False
+    no_call: bool = False
+    tested_udp: bool = False
+    json: bool = False
+    command: str = "up"
+
+    def __post_init__(self) -> None:
+        if self.tested_udp and self.no_call:
+            raise UsageError(
+                "--i-tested-udp without a call proves nothing", hint="leave out --no-call: the call is what proves it"
+            )
+
 
 def up(
     file: options.File = options.SPEC,
@@ -21,45 +44,57 @@ def up(
     host: options.Host = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
     yes: options.Yes = False,
-    no_call: Annotated[bool, typer.Option("--no-call", help="Take it on trust: no call proves it.")] = False,
+    no_call: NoCall = False,
+    tested_udp: options.Tested = False,
     json: options.Json = False,
 ) -> None:
     """Bring the bot up, or up to date: check, plan, carry out, and prove it with one real call."""
+    how = How(dry_run=dry_run, yes=yes, no_call=no_call, tested_udp=tested_udp, json=json)
     spec = options.project(file)
-    typed = (f" --provider {where}" if where else "") + (f" --host {host}" if host else "")
-    answers = [
-        _one(provider, spec, typed=typed, dry_run=dry_run, yes=yes, no_call=no_call, json=json)
-        for provider in options.providers(spec, where, host)
-    ]
+    answers = [bring(provider, spec, how) for provider in options.providers(spec, where, host)]
     if json:
         show.data(options.together(answers))
 
 
-def _one(
-    provider: "Provider", spec: "Spec", *, typed: str, dry_run: bool, yes: bool, no_call: bool, json: bool
-) -> dict[str, Any]:
-    """One place. A failure goes up at once: what comes after it is not begun."""
+def bring(provider: "Provider", spec: "Spec", how: How, begins: Callable[[], None] | None = None) -> dict[str, Any]:
+    """One place brought up; the answer of `--json`. A failure goes up at once: what comes after it is not begun.
+
+    `begins` is told right before the first change.
+    """
     from voicedeploy import engine
     from voicedeploy.cli import progress
     from voicedeploy.cli.proof import Proof
 
-    if not json:
+    if not how.json:
         progress.heading(provider.where, spec.bot.name, spec.transport.kind.value)
-    checkup = engine.check(provider, spec, closely=False)
-    if not json:
-        _warn(checkup)
+    checkup = engine.check(provider, spec, closely=False, tested_udp=how.tested_udp)
+    if not how.json:
+        warn(checkup)
     engine.refuse(checkup)
-    if dry_run:
-        return _dry_run(provider, spec, no_call=no_call, json=json)
-    with provider.lock(spec.bot.name, "voicedeploy up"):
-        plan = _plan(provider, spec, no_call=no_call)
+    if how.dry_run:
+        return _dry_run(provider, spec, no_call=how.no_call, json=how.json)
+    with provider.lock(spec.bot.name, f"voicedeploy {how.command}"):
+        plan = _plan(provider, spec, no_call=how.no_call)
+        if checkup.overruled:
+            plan = replace(plan, verify=True)
+        proof = Proof()
         if plan.empty:
-            return _unchanged(provider, spec, plan, json=json)
-        carried = carry_out(plan, provider, yes=yes, json=json, proof=(proof := Proof()))
+            if checkup.overruled:
+                engine.verify(plan, provider, proof, progress.Ticker(quiet=how.json))
+            return _unchanged(provider, spec, plan, json=how.json, call=proof.run)
+        carried = carry_out(plan, provider, yes=how.yes, json=how.json, proof=proof, begins=begins)
     return _answer(carried, spec, _url(provider, spec), changed=True, call=proof.run)
 
 
-def carry_out(plan: "Plan", provider: "Provider", *, yes: bool, json: bool, proof: "Proof") -> "Plan":
+def carry_out(
+    plan: "Plan",
+    provider: "Provider",
+    *,
+    yes: bool,
+    json: bool,
+    proof: "Proof",
+    begins: Callable[[], None] | None = None,
+) -> "Plan":
     """Asks where a plan wants that, carries it out and verifies it; on the terminal then the address to talk to."""
     from voicedeploy import engine
     from voicedeploy.cli import progress
@@ -67,6 +102,8 @@ def carry_out(plan: "Plan", provider: "Provider", *, yes: bool, json: bool, proo
 
     if plan.asks and not yes:
         confirm(plan)
+    if begins:
+        begins()
     ticker = progress.Ticker(quiet=json)
     engine.carry_out(plan, provider.target(), proof, ticker)
     engine.verify(plan, provider, proof, ticker)
@@ -107,11 +144,13 @@ def _dry_run(provider: "Provider", spec: "Spec", *, no_call: bool, json: bool) -
     return {"provider": plan.provider, "have": plan.have, "want": plan.want, "steps": steps}
 
 
-def _unchanged(provider: "Provider", spec: "Spec", plan: "Plan", *, json: bool) -> dict[str, Any]:
+def _unchanged(
+    provider: "Provider", spec: "Spec", plan: "Plan", *, json: bool, call: dict[str, Any] | None
+) -> dict[str, Any]:
     url = _url(provider, spec)
     if not json:
         show.line(f"nothing to change: {plan.want} answers at {url}")
-    return _answer(plan, spec, url, changed=False, call=None)
+    return _answer(plan, spec, url, changed=False, call=call)
 
 
 def _answer(plan: "Plan", spec: "Spec", url: str, *, changed: bool, call: dict[str, Any] | None) -> dict[str, Any]:
@@ -127,7 +166,7 @@ def _answer(plan: "Plan", spec: "Spec", url: str, *, changed: bool, call: dict[s
     }
 
 
-def _warn(checkup: "Checkup") -> None:
+def warn(checkup: "Checkup") -> None:
     for finding in checkup.findings:
         if finding.severity == "warning":
             show.note(f"{show.paint('warning', 'yellow', sys.stderr)}  {finding.code}  {finding.message}")

@@ -2,33 +2,47 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from voicedeploy.network import Known, Offer, Transport, Verdict, need, verdict
+from voicedeploy.network import BoundUdp, Known, NoUdp, Offer, OpenUdp, Transport, Verdict, need, verdict
 from voicedeploy.targets.row import MARKS, Evidence, Target, load, offer, works
 
+_INBOUND = {NoUdp: "no", BoundUdp: "conditional", OpenUdp: "yes"}
 _LAYERS = {"hosting": "hosting", "http": "HTTP in (TCP)", "udp-in": "UDP in", "udp-out": "UDP out"}
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """`instead` is never empty; each entry is one thing that works."""
+    """`instead` is never empty; each entry is one thing that works. `offer` is the one that was judged."""
 
     target: Target
     transport: Transport
     verdict: Verdict
+    offer: Offer
     instead: tuple[str, ...]
 
     @property
     def evidence(self) -> Evidence:
-        """The row's first one: the file puts the evidence about packets first."""
-        return self.target.evidence[0]
+        """The row's first one: the file puts the evidence about packets first. Where the target itself was looked at,
+        that is the evidence."""
+        if self.offer == offer(self.target):
+            return self.target.evidence[0]
+        today = datetime.now(UTC).date().isoformat()
+        return Evidence(mark="ran", where="voicedeploy", date=today, says="looked at there, just now")
+
+    def because(self) -> list[str]:
+        """The layer that decides, and on what that rests."""
+        fact = self.evidence
+        inbound = self.target.inbound if self.offer == offer(self.target) else _INBOUND[type(self.offer.udp_in)]
+        return [
+            f"layer: {_LAYERS[self.verdict.layer]} · UDP in: {inbound} · UDP out: {self.offer.udp_out}",
+            f"{MARKS[fact.mark]} {fact.date}, {fact.where}: {fact.says}",
+        ]
 
     def lines(self) -> list[str]:
-        row, fact = self.target, self.evidence
         return [
-            f"{self.transport} cannot reach a bot on {row.title}. {self.verdict.reason}",
-            f"layer: {_LAYERS[self.verdict.layer]} · UDP in: {row.inbound} · UDP out: {row.udp_out}",
-            f"{MARKS[fact.mark]} {fact.date}, {fact.where}: {fact.says}",
+            f"{self.transport} cannot reach a bot on {self.target.title}. {self.verdict.reason}",
+            *self.because(),
             *(f"instead: {way}" for way in self.instead),
         ]
 
@@ -44,7 +58,7 @@ def refusal(row: Target, transport: Transport, relay: bool = False, offered: Off
     if found.word != "no":
         return None
     ways = (*here(row, transport, offered), *(f"`{transport}` on {any_of(elsewhere(transport))}",))
-    return Refusal(row, transport, found, ways)
+    return Refusal(row, transport, found, offered, ways)
 
 
 def here(row: Target, refused: Transport, offered: Offer) -> Iterator[str]:

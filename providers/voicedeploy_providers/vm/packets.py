@@ -47,7 +47,8 @@ class Packets:
         if said.heard is Heard.EVERYBODY:
             return [*found, Finding("VD000", "ok", "callers", said.reason)]
         if said.heard is Heard.NOBODY:
-            return [*found, Finding("VD301", "error", "callers", f"nobody is heard: {said.reason}{doubt}", said.fix)]
+            message = f"nobody is heard: {said.reason}{doubt}"
+            return [*found, Finding("VD301", "error", "callers", message, said.fix, about_packets=True)]
         who = {Heard.SAME_NETWORK: "only callers on the same network", Heard.ALL_BUT_SYMMETRIC: "not from mobile data"}
         message = f"{who[said.heard]}: {said.reason}{doubt}"
         return [*found, Finding("VD300", "warning", "callers", message, said.fix or "see docs/guide/homelab.md")]
