@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-
 NETWORKS = ("tests/lab/test_nat", "tests/lab/test_hosts", "tests/lab/test_vm", "tests/lab/test_relay")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What may run beside each other: tests that make networks and hosts of their own, tests of this machine, and the one
-    that waits for minutes. Within a group they take turns: they share ports, and measure."""
+    """What may run beside each other: tests that make networks and hosts of their own, tests of this machine, and the
+    one that waits for minutes. Within a group they take turns: they share ports, and measure."""
     for item in items:
         if "test_patience" in item.nodeid:
             group = "patience"
