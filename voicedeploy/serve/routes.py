@@ -23,6 +23,8 @@ from voicedeploy.serve.origins import networks, origin_allowed
 from voicedeploy.serve.outside import base_url
 from voicedeploy.serve.page import PAGE, page_file
 from voicedeploy.serve.peers import FORWARDED, UNKNOWN, Peers
+from voicedeploy.serve.phone import LINES
+from voicedeploy.serve.phone.webhook import Phone
 from voicedeploy.serve.refusal import Refusal
 from voicedeploy.serve.requests import CandidatesRequest, DrainRequest, OfferRequest, StartRequest, TokenRequest
 from voicedeploy.serve.session import Session
@@ -54,6 +56,7 @@ class House:
     door: Doorkeeper
     peers: Peers
     listener: PublicListener
+    phone: Phone | None = None
     page: Path = PAGE
 
 
@@ -76,6 +79,8 @@ class Routes:
             Route("/sessions/{id}/api/offer", self._changing(self.candidates), methods=["PATCH"]),
             Route("/sessions/{id}", self._changing(self.end), methods=["DELETE"]),
             Route("/ws/{id}", self._changing(self.socket)),
+            *([Route("/ws/line/{token}", self.line)] if self._front.config.transport.kind in LINES else []),
+            *(self._house.phone.routes() if self._house.phone else []),
             Route("/drain", self._changing(self.drain), methods=["POST"]),
             Route("/open", self._changing(self.open), methods=["POST"]),
             Route("/page.json", self.page_json),
@@ -182,20 +187,40 @@ class Routes:
 
     async def socket(self, request: Request) -> Response:
         """The session's one WebSocket; the call's process answers it."""
-        connection: Connection | None = request.scope.get(CONNECTION)
-        if connection is None:
-            raise Refusal(426, "upgrade-required", "this address is for a WebSocket", hint="connect by ws:// or wss://")
-        try:
-            session = self._front.find(request.path_params["id"])
-            if session is None:
-                self._not_ended(request.path_params["id"])
-                if guest := await self._house.peers.forward_socket(request, connection):
-                    self._front.accommodate(guest)
-                    return Taken()
+        connection = _connection(request)
+        session = self._front.find(request.path_params["id"])
+        if session is None:
+            self._not_ended(request.path_params["id"])
+            try:
+                guest = await self._house.peers.forward_socket(request, connection)
+            except OSError as error:
+                raise _went_away() from error
+            if guest is None:
                 raise _unknown()
+            self._front.accommodate(guest)
+            return Taken()
+        return await self._hand_over(connection, session)
+
+    async def line(self, request: Request) -> Response:
+        """The socket of a carrier that asks nobody first: a session begins with it."""
+        connection = _connection(request)
+        if not self._house.tokens.is_line(request.path_params["token"]):
+            self._house.door.tried(self._house.door.caller(request))
+            raise Refusal(
+                403, "bad-token", "this is not the line of this front", hint="`voicedeploy phone bind` says it"
+            )
+        session = self._front.admit(transport=self._front.config.transport.kind, body={})
+        try:
+            return await self._hand_over(connection, session)
+        except BaseException:
+            session.end("no-connection", "its socket was not answered")
+            raise
+
+    async def _hand_over(self, connection: Connection, session: Session) -> Response:
+        try:
             descriptor = connection.descriptor()
         except OSError as error:
-            raise Refusal(400, "bad-request", "the client went away") from error
+            raise _went_away() from error
         handshake = base64.b64encode(connection.handshake).decode()
         question = {"op": "socket", "handshake": handshake, "client": connection.client}
         try:
@@ -323,6 +348,17 @@ async def _answered(session: Session, answer: Awaitable[T]) -> T:
         raise Refusal(
             504, "bot-too-slow", "the bot's process did not answer in time", hint="the bot's log says why"
         ) from None
+
+
+def _connection(request: Request) -> Connection:
+    connection: Connection | None = request.scope.get(CONNECTION)
+    if connection is None:
+        raise Refusal(426, "upgrade-required", "this address is for a WebSocket", hint="connect by ws:// or wss://")
+    return connection
+
+
+def _went_away() -> Refusal:
+    return Refusal(400, "bad-request", "the client went away")
 
 
 def _forwarded(request: Request) -> bool:

@@ -18,6 +18,7 @@ from voicedeploy.serve.log import Log
 from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.nursery import WORKER
 from voicedeploy.serve.peers import Peers
+from voicedeploy.serve.phone.webhook import phone
 from voicedeploy.serve.refusal import Refusal
 from voicedeploy.serve.routes import House
 from voicedeploy.serve.tokens import Tokens
@@ -69,7 +70,8 @@ async def _run(config: FrontConfig, key: str, worker: Path, sock: socket.socket,
     front = Front(config, log, metrics, worker=worker)
     tokens = Tokens(key)
     public = PublicListener(config, peers, log)
-    house = House(front, tokens, Doorkeeper(config.access, tokens), peers, public)
+    door = Doorkeeper(config.access, tokens)
+    house = House(front, tokens, door, peers, public, phone(front, door))
     public.app = make_app(house, private=False)
     private = Listener(sock, make_app(house, private=True), config)
     now = asyncio.Event()

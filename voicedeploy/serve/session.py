@@ -152,6 +152,11 @@ class Session:
             self.end("bot-finished", str(exit))
 
     @property
+    def awaited(self) -> bool:
+        """Whether its client has still to come."""
+        return self._verdict is None and "no-offer" in self._deadlines
+
+    @property
     def verdict(self) -> Ended | None:
         """Why it ends, as soon as that is clear."""
         return self._verdict

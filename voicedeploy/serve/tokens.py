@@ -52,6 +52,14 @@ class Tokens:
         """In constant time."""
         return hmac.compare_digest(bearer.encode(), self._key)
 
+    def line(self) -> str:
+        """What stands in the address of a line: good until the key is replaced."""
+        return _encode(hmac.digest(self._signing, _CONTEXT + b"line", hashlib.sha256))
+
+    def is_line(self, text: str) -> bool:
+        """In constant time."""
+        return hmac.compare_digest(text.encode(), self.line().encode())
+
     def mint(self, kind: Kind, ttl_s: int = START_TTL_S) -> str:
         payload = {"k": kind, "e": int(self._clock()) + ttl_s, "n": secrets.token_urlsafe(12)}
         head = _encode(json.dumps(payload, separators=(",", ":")).encode())

@@ -1,4 +1,4 @@
-"""The phone: a carrier's webhook, and its answer documents. See docs/decisions/0008-a-phone-call.md."""
+"""The phone: a carrier's webhook, and its answer documents. See docs/decisions/0010-a-phone-call.md."""
 
 from collections.abc import Mapping
 
@@ -6,4 +6,7 @@ from voicedeploy.serve.phone import plivo, telnyx, twilio
 from voicedeploy.serve.phone.carrier import Carrier
 
 CARRIERS: Mapping[str, Carrier] = {"twilio": twilio, "telnyx": telnyx, "plivo": plivo}
-"""By the key of the transport. Exotel has no webhook."""
+"""By the key of the transport."""
+
+LINES = frozenset({"exotel"})
+"""Carriers whose numbers lead straight to a media socket, always the same one: `/ws/line/TOKEN`."""
