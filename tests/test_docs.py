@@ -105,7 +105,7 @@ def test_defaults_are_the_documented_ones(tmp_path: Path) -> None:
             assert default is None, f"{key} has the default {default!r}"
             continue
         value = tomllib.loads(f"value = {said}")["value"]
-        if key in ("session.memory", "session.max_duration"):
+        if key in ("session.memory", "session.max_duration", "session.idle", "phone.patience"):
             section, name = key.split(".")
             file = tmp_path / "voicedeploy.toml"
             file.write_text(f'[bot]\nname = "x"\n[{section}]\n{name} = {said}\n', "utf-8")

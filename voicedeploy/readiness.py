@@ -70,6 +70,21 @@ def _dependencies(spec: Spec) -> list[Finding]:
 
 
 def _secrets(spec: Spec, known: Collection[str]) -> list[Finding]:
+    return [*_missing(spec, known), *_conflicting(spec, known)]
+
+
+def _conflicting(spec: Spec, known: Collection[str]) -> list[Finding]:
+    """Pipecat refuses to choose between two kinds of credentials, in every call."""
+    kind = spec.transport.kind
+    about = transports.about(kind)
+    both = sorted(set(about.excludes) & set(known))
+    if not both:
+        return []
+    said = f"{', '.join(both)} beside {', '.join(about.secrets)}: with both, Pipecat ends every call of `{kind}`"
+    return [Finding("VD174", "error", "secrets", said, f"voicedeploy secrets unset {' '.join(both)}")]
+
+
+def _missing(spec: Spec, known: Collection[str]) -> list[Finding]:
     missing = sorted(set(transports.secrets(spec)) - set(known))
     if not missing:
         return []

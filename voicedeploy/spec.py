@@ -299,6 +299,15 @@ class Access(_Section):
     origins: tuple[str, ...] = Field(default=(), strict=False)
     starts_per_minute: int = Field(default=10, ge=1)
     """Per caller's address."""
+    public_url: str = ""
+    """Where callers reach the front, if that is an address that the provider does not know: a tunnel's, a proxy's."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/?#\s]+/?", value):
+            raise _wrong(f"{value!r} is not an address", 'write it like "https://talk.example.org", without a path')
+        return value
 
     @field_validator("origins")
     @classmethod
@@ -309,12 +318,40 @@ class Access(_Section):
         return value
 
 
+# The slot is held while the greeting is said, and the media socket is waited for 30 s.
+LONGEST_SAID = 300
+
+
+class Phone(_Section):
+    """What a caller hears before the bot answers, in the carrier's own voice."""
+
+    greeting: str = ""
+    """Before every call, while the bot is got ready."""
+    hold: str = "All lines are busy. Please hold."
+    """Again and again while no slot is free."""
+    sorry: str = "We are sorry, nobody can take your call now. Please call again later."
+    """Before hanging up on somebody who has held too long."""
+    language: str = "en-US"
+    voice: str = ""
+    """The carrier's name of a voice; "" is its default."""
+    patience: Seconds = 120
+    """So long a caller is kept on hold."""
+
+    @field_validator("greeting", "hold", "sorry")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if len(value) > LONGEST_SAID:
+            raise _wrong(f"{len(value)} characters take too long to say", f"at most {LONGEST_SAID}")
+        return value
+
+
 class Spec(_Section):
     bot: Bot
     transport: TransportSection = TransportSection()
     session: Session = Session()
     pool: Pool = Pool()
     access: Access = Access()
+    phone: Phone = Phone()
     provider: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     """A table of options for each provider; the provider itself validates its own."""
 

@@ -28,6 +28,7 @@ class About(BaseModel):
     also: _Names = ()
     packages: Annotated[_Names, Field(min_length=1)]
     secrets: _Names = ()
+    excludes: _Names = ()
     caller: str
     bills: str = ""
     price: str = ""
