@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from voicedeploy.errors import NotReady
 
-if missing := [name for name in ("aiortc", "numpy") if find_spec(name) is None]:
+if missing := [name for name in ("aiortc", "numpy", "websockets") if find_spec(name) is None]:
     raise NotReady(
         f"calls need {', '.join(missing)}, which this installation was made without",
         hint="pip install 'voicedeploy[call]'",

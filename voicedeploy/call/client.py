@@ -50,13 +50,21 @@ async def warm_up(transport: str = ASSUMED) -> None:
 
 async def place(target: Callee, script: Script, options: CallOptions, progress: Tell | None) -> Run:
     """A call from a process that is warm, with options that are settled."""
-    began_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
         line = open_line(options.transport or ASSUMED, target, options)
     except CallFailed as why:
-        return Run(ok=False, started_at=began_at, error=why.failure)
+        return Run(ok=False, started_at=_now(), error=why.failure)
+    return await along(line, target, script, options, progress)
+
+
+async def along(line: Line, target: Callee, script: Script, options: CallOptions, progress: Tell | None = None) -> Run:
+    """A call on this line, which it closes."""
     line.rehearse(script)
-    return await _Call(target, line, script, options, progress or (lambda _: None)).run(began_at)
+    return await _Call(target, line, script, options, progress or (lambda _: None)).run(_now())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class _Call:

@@ -4,6 +4,12 @@ from collections.abc import Callable
 
 from voicedeploy.call.callee import Callee
 from voicedeploy.call.lines.line import Line, Moments, Said
+from voicedeploy.call.lines.socket import over
+from voicedeploy.call.lines.socket.exotel import Exotel
+from voicedeploy.call.lines.socket.plain import Plain
+from voicedeploy.call.lines.socket.plivo import Plivo
+from voicedeploy.call.lines.socket.telnyx import Telnyx
+from voicedeploy.call.lines.socket.twilio import Twilio
 from voicedeploy.call.lines.webrtc import WebRtc
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.run import Failure
@@ -11,7 +17,14 @@ from voicedeploy.call.signalling import CallFailed
 
 __all__ = ["LINES", "Line", "Moments", "Said", "open_line"]
 
-LINES: dict[str, Callable[[Callee, CallOptions], Line]] = {"webrtc": WebRtc}
+LINES: dict[str, Callable[[Callee, CallOptions], Line]] = {
+    "webrtc": WebRtc,
+    "websocket": over(Plain),
+    "twilio": over(Twilio),
+    "telnyx": over(Telnyx),
+    "plivo": over(Plivo),
+    "exotel": over(Exotel),
+}
 """By Pipecat's own key. A further transport is one more row: a class with what `Line` asks for."""
 
 

@@ -1,0 +1,33 @@
+"""Where a front's media socket is."""
+
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from voicedeploy.call.callee import Callee
+
+
+def dialled(callee: Callee, named: str, path: str) -> str:
+    """The address to open. `named` is what `/start` said, empty where there is no `/start`: then it is `path`.
+
+    Only a name is believed: an address is what the server was bound to, which says nothing of how it is reached, and
+    a callee that was reached here is reached here again.
+    """
+    ours = urlsplit(callee.url)
+    theirs = urlsplit(named or callee.url + path)
+    if not callee.socket and not callee.on_loopback and _is_name(theirs):
+        return urlunsplit((_scheme(theirs.scheme), theirs.netloc, theirs.path, theirs.query, ""))
+    below = theirs.path if theirs.path.startswith(ours.path) else ours.path + theirs.path
+    return urlunsplit((_scheme(ours.scheme), ours.netloc, below, theirs.query, ""))
+
+
+def _scheme(theirs: str) -> str:
+    return "wss" if theirs in ("https", "wss") else "ws"
+
+
+def _is_name(parts: SplitResult) -> bool:
+    host = parts.hostname or "localhost"
+    try:
+        ip_address(host)
+    except ValueError:
+        return host != "localhost"
+    return False
