@@ -231,7 +231,7 @@ async def test_relay_only_names_a_turn_server_that_does_not_answer() -> None:
         run = await call(callee, SHORT, replace(QUICK, relay_only=True))
     assert run.error is not None
     assert run.error.layer == "no-candidates"
-    assert "the TURN server gave no address" in run.error.message
+    assert "the TURN server 127.0.0.1:9 (udp) does not answer" in run.error.message
 
 
 @pytest.mark.lab

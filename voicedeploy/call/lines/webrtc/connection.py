@@ -17,11 +17,11 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
-from aiortc.rtcicetransport import connection_kwargs
 
 from voicedeploy.call.lines.line import Moments
 from voicedeploy.call.lines.webrtc.listening import Listening
 from voicedeploy.call.lines.webrtc.microphone import Microphone
+from voicedeploy.call.lines.webrtc.relay import Relay, failure, relays
 from voicedeploy.call.run import CandidatePair, Failure
 from voicedeploy.call.signalling import Answer, CallFailed
 
@@ -51,12 +51,12 @@ class Media:
     ) -> None:
         self._moments = moments
         self._listening = listening
-        self._servers = list(ice_servers)
+        self._relays = relays(ice_servers)
         self._relay_only = relay_only
         self._changed = asyncio.Event()
         self._pc = RTCPeerConnection(
             RTCConfiguration(
-                iceServers=self._servers,
+                iceServers=list(ice_servers),
                 iceTransportPolicy=RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL,
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
@@ -74,12 +74,12 @@ class Media:
         self._agent: Connection = self._ice.iceGatherer._connection
         self._ice.on("statechange", self._ice_changed)
         self._dtls.on("statechange", self._dtls_changed)
-        _gather(self._agent, loopback=loopback and not relay_only)
+        _gather(self._agent, self._relays[1:], loopback=loopback and not relay_only)
         self._receiver = audio.receiver
 
     async def offer(self) -> str:
         """The SDP with all of the caller's candidates. Raises CallFailed where there are none."""
-        if self._relay_only and "turn_server" not in connection_kwargs(self._servers):
+        if self._relay_only and not self._relays:
             raise CallFailed(
                 Failure(
                     "no-candidates",
@@ -90,13 +90,7 @@ class Media:
         await self._pc.setLocalDescription(await self._pc.createOffer())
         self._moments.gathered = time.monotonic()
         if not self._agent.local_candidates:
-            what = "the TURN server gave no address" if self._relay_only else "this machine has no network address"
-            hint = (
-                "check the address, the user and the password of the TURN server, and that it is reached from here"
-                if self._relay_only
-                else "connect the machine to a network; a bot on this machine is called as http://localhost:PORT/"
-            )
-            raise CallFailed(Failure("no-candidates", f"{what}: there is nothing to offer to the bot", hint))
+            raise CallFailed(await self._unoffered())
         self._listening.attach(self._agent, self._receiver)
         return self._pc.localDescription.sdp
 
@@ -127,7 +121,7 @@ class Media:
         while self._dtls.state != "connected":
             left = deadline - time.monotonic()
             if left <= 0 or "failed" in (self._ice.state, self._dtls.state) or self.ended:
-                raise CallFailed(self._not_connected(timeout_s))
+                raise CallFailed(await self._not_connected(timeout_s))
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), left)
@@ -168,7 +162,22 @@ class Media:
             self._moments.dtls = time.monotonic()
         self._changed.set()
 
-    def _not_connected(self, timeout_s: float) -> Failure:
+    async def _unoffered(self) -> Failure:
+        """Why there is no address of the caller's."""
+        if self._relay_only:
+            late = Failure(
+                "no-candidates",
+                f"the TURN server gave no address within {GATHER_S} s, and one when it was asked again",
+                "call again; if it stays so, the server or the way to it is slow",
+            )
+            return await failure(self._relays) or late
+        return Failure(
+            "no-candidates",
+            "this machine has no network address: there is nothing to offer to the bot",
+            "connect the machine to a network; a bot on this machine is called as http://localhost:PORT/",
+        )
+
+    async def _not_connected(self, timeout_s: float) -> Failure:
         if self._moments.ice is not None:
             pair = self.pair()
             path = f"{pair.local} → {pair.remote}" if pair else "a candidate pair"
@@ -179,7 +188,13 @@ class Media:
                 "large packets may be dropped on the way (a tunnel with a small MTU), something in between may alter "
                 "the answer's fingerprint, or the bot's process stalled: `voicedeploy logs`",
             )
-        return no_pair(self._agent.local_candidates, self._agent.remote_candidates, timeout_s)
+        found = no_pair(self._agent.local_candidates, self._agent.remote_candidates, timeout_s)
+        if any(c.type == "relay" for c in self._agent.local_candidates) or not self._relays:
+            return found
+        no_relay = await failure(self._relays)
+        if no_relay is None:
+            return found
+        return Failure("no-pair", f"{found.message}; {no_relay.message}", f"{no_relay.hint}\n{found.hint}")
 
 
 def no_pair(ours: Iterable[Candidate], theirs: Iterable[Candidate], timeout_s: float) -> Failure:
@@ -223,10 +238,11 @@ def _named(candidate: Candidate) -> str:
     return f"{candidate.type} {host}:{candidate.port}"
 
 
-def _gather(agent: Connection, *, loopback: bool) -> None:
+def _gather(agent: Connection, others: Sequence[Relay], *, loopback: bool) -> None:
     """Bounds the wait for STUN, and offers 127.0.0.1 to a bot on this machine, which aioice leaves out.
 
-    On a machine with nothing but `lo` that is the only address there is.
+    On a machine with nothing but `lo` that is the only address there is. aioice asks one relay only; where that one
+    gives no address, the `others` are asked, as a browser does.
     """
     gather = agent.get_component_candidates
 
@@ -237,6 +253,12 @@ def _gather(agent: Connection, *, loopback: bool) -> None:
             agent.stun_server = agent.turn_server = None
             near = await gather(component, ["127.0.0.1"])
             agent.stun_server, agent.turn_server = servers
-        return [*near, *await gather(component, addresses, min(timeout, GATHER_S))]
+        found = [*near, *await gather(component, addresses, min(timeout, GATHER_S))]
+        for other in others:
+            if any(c.type == "relay" for c in found):
+                break
+            other.lend(agent)
+            found += await gather(component, [], GATHER_S)
+        return found
 
     setattr(agent, "get_component_candidates", bounded)  # noqa: B010 - on this one object
