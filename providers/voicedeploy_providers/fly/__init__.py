@@ -1,0 +1,1 @@
+"""Fly.io: generations of machines over the Machines API."""

@@ -1,0 +1,34 @@
+"""What the machines of an app print."""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from voicedeploy_providers.fly.api.records import LogLine, LogPage
+from voicedeploy_providers.fly.api.wire import Wire, read
+
+_POLL_S = 2.0
+
+
+class Logs:
+    def __init__(self, wire: Wire, app: str) -> None:
+        self._wire = wire
+        self._app = app
+
+    def page(self, *, machine: str = "", region: str = "", after: str = "") -> LogPage:
+        """Oldest first; `after` is the `next_token` of the page before."""
+        what = f"reading the log of {self._app}"
+        asked = {"instance": machine, "region": region, "next_token": after}
+        path = f"/apps/{quote(self._app, safe='')}/logs"
+        return read(LogPage, self._wire.call("GET", path, what, params={k: v for k, v in asked.items() if v}), what)
+
+    def follow(self, *, machine: str = "", region: str = "") -> Iterator[LogLine]:
+        """Each line once, for as long as they are taken."""
+        after, seen = "", set[str]()
+        while True:
+            page = self.page(machine=machine, region=region, after=after)
+            fresh = [line for line in page.lines if not line.id or line.id not in seen]
+            yield from fresh
+            seen = {line.id for line in page.lines} or seen
+            after = page.next_token or after
+            if not fresh:
+                self._wire.clock.sleep(_POLL_S)
