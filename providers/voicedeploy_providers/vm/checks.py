@@ -59,9 +59,17 @@ def _clock(facts: Facts) -> list[Finding]:
     way = "ahead of" if facts.skew_s > 0 else "behind"
     return [
         Finding("VD204", "error", "clock",
-                f"the host's clock is {abs(facts.skew_s):.0f} s {way} this machine's: tokens and certificates fail",
+                f"the host's clock is {_off(abs(facts.skew_s))} {way} this machine's: tokens and certificates fail",
                 "timedatectl set-ntp true, on the one that is wrong")
     ]  # fmt: skip
+
+
+def _off(seconds: float) -> str:
+    """`40 s`, `24 h`, `1826 days`: as a person sees it in a clock."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _room(spec: Spec, facts: Facts) -> list[Finding]:

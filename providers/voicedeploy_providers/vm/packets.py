@@ -40,6 +40,9 @@ class Packets:
         said = self.prediction
         found = [Finding("VD302", "warning", "network", note, "see docs/concepts/packets.md") for note in
                  reach.notes(self.seen, self.settings)]  # fmt: skip
+        if not any("." in one.address and one.kind is not Kind.LOOPBACK for one in self.seen.addresses):
+            said_so = "the host has no IPv4 address: callers without IPv6 do not reach it"
+            found.append(Finding("VD303", "warning", "network", said_so, "give it one, beside the IPv6 address"))
         doubt = "; tried from inside the same network, where some routers turn no packets round" if self.inside else ""
         if self.opens:
             now = f"{self.opens} drops UDP {self.settings.udp_ports} now; `up` opens it"
