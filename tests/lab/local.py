@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 TALKER = Path(__file__).parent.parent / "call" / "bots" / "talker.py"
-REQUIREMENTS = "pipecat-ai[webrtc]==1.14.0\n"
+REQUIREMENTS = "pipecat-ai[webrtc,websocket]==1.14.0\n"
 
 
 def free_port() -> int:
