@@ -1,0 +1,336 @@
+"""A bot as its files tell: the entry and what it imports of the project, and what of Pipecat they make."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from packaging.version import Version
+
+from voicedeploy.lint.module import Module
+from voicedeploy.lint.pipecat import Old, Pipecat
+from voicedeploy.network import Transport
+
+_MOST_MODULES = 300
+
+
+@dataclass(frozen=True)
+class Given:
+    """A keyword of a call, or an entry of a dictionary: `at` is where it stands."""
+
+    name: str
+    value: ast.expr
+    module: Module
+    at: ast.expr | ast.keyword
+
+
+@dataclass(frozen=True)
+class Entries:
+    """`complete`: there is nothing beside what was found."""
+
+    found: dict[str, Given] = field(default_factory=dict)
+    complete: bool = True
+
+    def and_then(self, other: "Entries") -> "Entries":
+        return Entries(self.found | other.found, self.complete and other.complete)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call that makes an object of one of Pipecat's classes. `derived`: of a class of the project that is one."""
+
+    cls: str
+    module: Module
+    call: ast.Call
+    given: Entries
+    derived: ast.ClassDef | None = None
+
+    @property
+    def short(self) -> str:
+        return self.cls.rpartition(".")[2]
+
+
+class Bot:
+    """`version` is the Pipecat that the project asks for, None where it does not say; `pipecat` is the one we know."""
+
+    def __init__(self, root: Path, entry: str, transport: Transport, pipecat: Pipecat, version: Version | None) -> None:
+        self.root, self.transport, self.pipecat, self.version = root, transport, pipecat, version
+        self.modules: dict[str, Module] = {}
+        self._read(Path(entry).as_posix())
+
+    # --- what the project's Pipecat has -------------------------------------------------------------
+
+    @property
+    def release(self) -> Version:
+        """The project's, or ours where it does not say."""
+        return self.version or self.pipecat.version
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether everything that the project's Pipecat has is in our table: a later one may have more."""
+        return self.release <= self.pipecat.version
+
+    @property
+    def writes_for_release(self) -> bool:
+        """Whether patches may name modules of the Pipecat that we know."""
+        return Version("1.0") <= self.release < Version("2")
+
+    def is_gone(self, name: str) -> bool:
+        return self.knows_all or name in self.pipecat.removed["names"]
+
+    def has_since(self, old: Old) -> bool:
+        return old.since <= self.release
+
+    # --- files --------------------------------------------------------------------------------------
+
+    def _read(self, entry: str) -> None:
+        waiting = [entry]
+        while waiting and len(self.modules) < _MOST_MODULES:
+            path = waiting.pop(0)
+            if path in self.modules:
+                continue
+            try:
+                data = (self.root / path).read_bytes()
+                tree = ast.parse(data, path)
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+            try:
+                text = data.decode("utf-8")
+            except ValueError:
+                text = ""
+            module = self.modules[path] = Module(path, text, tree)
+            waiting += self._imports(module, entry)
+
+    def _imports(self, module: Module, entry: str) -> list[str]:
+        """Fill in what the module's names stand for; the files of the project among them."""
+        reached: list[str] = []
+        for node in module.nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    path = self._file(module, alias.name, 0, entry)
+                    shown = alias.asname or alias.name.partition(".")[0]
+                    if path and (alias.asname or "." not in alias.name):
+                        module.ours[shown] = (path, "")
+                    elif not path:
+                        module.names[shown] = alias.name if alias.asname else shown
+                    reached.append(path)
+            elif isinstance(node, ast.ImportFrom):
+                path = self._file(module, node.module or "", node.level, entry)
+                for alias in node.names:
+                    shown = alias.asname or alias.name
+                    inner = self._file(module, f"{node.module or ''}.{alias.name}".strip("."), node.level, entry)
+                    if alias.name == "*":
+                        origin = node.module or ""
+                        for name in self.pipecat.names(origin) if not path else ():
+                            module.names.setdefault(name, f"{origin}.{name}")
+                        if path:
+                            module.ours[f"*{path}"] = (path, "*")
+                    elif inner:
+                        module.ours[shown] = (inner, "")
+                        reached.append(inner)
+                    elif path:
+                        module.ours[shown] = (path, alias.name)
+                    elif not node.level:
+                        module.names[shown] = f"{node.module}.{alias.name}"
+                reached.append(path)
+        return [path for path in reached if path]
+
+    def _file(self, module: Module, name: str, level: int, entry: str) -> str:
+        """The file of the project that is imported by this name; "" where it is none of it."""
+        here, parts = Path(module.path), [part for part in name.split(".") if part]
+        if level:
+            ups = [here.parent, *here.parent.parents]
+            places = [ups[level - 1]] if level <= len(ups) else []
+        else:
+            places = [Path(entry).parent, Path(), Path("src")] if parts else []
+        for place in places:
+            base = place.joinpath(*parts)
+            for file in (base.with_name(f"{base.name}.py") if base.name else base, base / "__init__.py"):
+                if file.suffix == ".py" and (self.root / file).is_file():
+                    return file.as_posix()
+        return ""
+
+    # --- names --------------------------------------------------------------------------------------
+
+    def name(self, module: Module, expression: ast.expr | None) -> str:
+        """The dotted name, where it is defined, of what an expression names outside the project; else ""."""
+        dotted = self.written(module, expression)
+        return self.pipecat.where(dotted) if dotted.startswith("pipecat.") else dotted
+
+    def written(self, module: Module, expression: ast.expr | None, depth: int = 0) -> str:
+        """The same by the import that the file has."""
+        if isinstance(expression, ast.Attribute):
+            owner = self.written(module, expression.value, depth)
+            if owner:
+                return f"{owner}.{expression.attr}"
+            there = self.ours(module, expression)
+            return there[0].names.get(there[1], "") if there and there[1] else ""
+        if isinstance(expression, ast.Name):
+            if expression.id in module.names:
+                return module.names[expression.id]
+            value = module.value(expression.id)
+            if isinstance(value, ast.Name | ast.Attribute) and depth < 8:
+                return self.written(module, value, depth + 1)
+            there = self.ours(module, expression)
+            return there[0].names.get(there[1], "") if there and there[0] is not module else ""
+        return ""
+
+    def ours(self, module: Module, expression: ast.expr | None) -> tuple[Module, str] | None:
+        """The module of the project, and the name in it, that an expression names."""
+        if isinstance(expression, ast.Attribute):
+            outer = self.ours(module, expression.value)
+            return (outer[0], expression.attr) if outer and not outer[1] else None
+        if not isinstance(expression, ast.Name):
+            return None
+        name = expression.id
+        for _ in range(10):
+            if name in module.ours:
+                path, there = module.ours[name]
+                if path not in self.modules:
+                    return None
+                module, name = self.modules[path], there
+                if not name:
+                    return module, ""
+                continue
+            if module.definition(name) or name in module.values or name in module.names:
+                return module, name
+            stars = [p for shown, (p, n) in module.ours.items() if n == "*" and p in self.modules and p != shown]
+            found = next((self.modules[p] for p in stars if self._has(self.modules[p], name)), None)
+            if found is None:
+                return None
+            module = found
+        return None
+
+    @staticmethod
+    def _has(module: Module, name: str) -> bool:
+        return bool(module.definition(name)) or name in module.values or name in module.names
+
+    def definition(self, module: Module, expression: ast.expr | None) -> tuple[Module, ast.stmt] | None:
+        """The function or class of the project that an expression names."""
+        there = self.ours(module, expression)
+        node = there[0].definition(there[1]) if there and there[1] else None
+        return (there[0], node) if there and node is not None else None
+
+    # --- values -------------------------------------------------------------------------------------
+
+    def constant(self, module: Module, expression: ast.expr | None) -> object:
+        """The literal that an expression is or names; None where it cannot be told."""
+        for _ in range(5):
+            if isinstance(expression, ast.Constant):
+                return expression.value
+            there = self.ours(module, expression)
+            if there is None or not there[1]:
+                return None
+            module, expression = there[0], there[0].value(there[1])
+        return None
+
+    def entries(self, module: Module, expression: ast.expr | None, depth: int = 0) -> Entries:
+        """What a dictionary holds that is written down, named, merged or returned by a function of the project."""
+        unknown = Entries(complete=False)
+        if depth > 8:
+            return unknown
+        match expression:
+            case ast.Dict(keys=keys, values=values):
+                made = Entries()
+                for key, value in zip(keys, values, strict=True):
+                    if key is None:
+                        made = made.and_then(self.entries(module, value, depth + 1))
+                    elif isinstance(name := self.constant(module, key), str):
+                        made = made.and_then(Entries({name: Given(name, value, module, key)}))
+                    else:
+                        made = made.and_then(unknown)
+                return made
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return self.entries(module, left, depth + 1).and_then(self.entries(module, right, depth + 1))
+            case ast.Call(func=ast.Name(id="dict"), args=args) if "dict" not in module.values:
+                made = Entries()
+                for arg in args:
+                    made = made.and_then(self.entries(module, arg, depth + 1))
+                return made.and_then(self.keywords(module, expression, depth + 1))
+            case ast.Call(func=ast.Attribute(value=inner, attr="copy"), args=[]):
+                return self.entries(module, inner, depth + 1)
+            case ast.Call(func=function):
+                results = self.results(module, function)
+                return self.entries(*results[0], depth + 1) if len(results) == 1 else unknown
+            case ast.Name() | ast.Attribute():
+                there = self.ours(module, expression)
+                held = there[0].value(there[1]) if there and there[1] else None
+                return self.entries(there[0], held, depth + 1) if there and held is not None else unknown
+        return unknown
+
+    def keywords(self, module: Module, call: ast.Call, depth: int = 0) -> Entries:
+        made = Entries()
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                made = made.and_then(self.entries(module, keyword.value, depth + 1))
+            else:
+                made = made.and_then(Entries({keyword.arg: Given(keyword.arg, keyword.value, module, keyword)}))
+        return made
+
+    def results(self, module: Module, function: ast.expr | None) -> list[tuple[Module, ast.expr]]:
+        """What a lambda or a function of the project returns."""
+        if isinstance(function, ast.Lambda):
+            return [(module, function.body)]
+        there = self.ours(module, function)
+        if there and isinstance(value := there[0].value(there[1]), ast.Lambda):
+            return [(there[0], value.body)]
+        found = self.definition(module, function)
+        if found is None or not isinstance(found[1], ast.FunctionDef | ast.AsyncFunctionDef):
+            return []
+        owner, node = found
+        returns = [n for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None]
+        return [(owner, self._local(owner, node, r.value)) for r in returns if r.value is not None]
+
+    @staticmethod
+    def _local(module: Module, function: ast.AST, value: ast.expr) -> ast.expr:
+        """`params` in `params = TransportParams(…); return params` is the call."""
+        if isinstance(value, ast.Name):
+            inside = [
+                node.value
+                for node in ast.walk(function)
+                if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == [value.id]
+            ]
+            if len(inside) == 1:
+                return inside[0]
+        return value
+
+    # --- objects ------------------------------------------------------------------------------------
+
+    @cached_property
+    def made(self) -> list[Made]:
+        """Every object of a class of Pipecat that the project makes, in the order of its files."""
+        return [one for module in self.modules.values() for one in self._made(module)]
+
+    def _made(self, module: Module) -> Iterator[Made]:
+        for node in module.nodes:
+            if isinstance(node, ast.Call) and (one := self.object(module, node)):
+                yield one
+
+    def object(self, module: Module, call: ast.expr) -> Made | None:
+        """What a call makes, where that is an object of Pipecat's."""
+        if not isinstance(call, ast.Call):
+            return None
+        function, keywords = call.func, self.keywords(module, call)
+        if self.name(module, function) == "functools.partial" and call.args:
+            function = call.args[0]
+        if isinstance(function, ast.Attribute) and ast.unparse(function) == "super().__init__":
+            owner = next((up for up in module.above(call) if isinstance(up, ast.ClassDef)), None)
+            base = self.base(module, owner) if owner else ""
+            return Made(base, module, call, keywords, owner) if base.startswith("pipecat.") else None
+        found = self.definition(module, function)
+        if found and isinstance(found[1], ast.ClassDef):
+            base = self.base(found[0], found[1])
+            return Made(base, module, call, keywords, found[1]) if base.startswith("pipecat.") else None
+        cls = self.name(module, function)
+        return Made(cls, module, call, keywords) if cls.startswith("pipecat.") else None
+
+    def base(self, module: Module, cls: ast.ClassDef, depth: int = 0) -> str:
+        """The class of Pipecat that a class of the project is derived from."""
+        for base in cls.bases:
+            if (name := self.name(module, base)).startswith("pipecat."):
+                return name
+            found = self.definition(module, base)
+            if found and isinstance(found[1], ast.ClassDef) and depth < 8:
+                return self.base(found[0], found[1], depth + 1)
+        return ""
