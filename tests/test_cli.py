@@ -38,7 +38,7 @@ def own_state(home: Path) -> None:
     """Nothing here sees what really runs."""
 
 
-COMMANDS = ["init", "check", "targets", "render", "up", "call", "status", "logs", "down", "secrets", "serve"]
+COMMANDS = ["init", "check", "targets", "render", "up", "call", "status", "logs", "down", "secrets", "phone", "serve"]
 
 
 def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from voicedeploy.cli import (
     down,
     init,
     logs,
+    phone,
     releases,
     render,
     rollback,
@@ -66,6 +67,7 @@ app.command("releases")(releases.releases)
 app.command("rollback")(rollback.rollback)
 app.command("down")(down.down)
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(phone.app, name="phone")
 app.command("serve")(serve.serve)
 
 

@@ -9,7 +9,10 @@ from voicedeploy.cli import options, show
 from voicedeploy.errors import NotReady
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from voicedeploy.engine import Checkup
+    from voicedeploy.provider import Finding
 
 
 def check(
@@ -43,31 +46,32 @@ def _print(checkup: "Checkup", where: str, bot: str) -> None:
     show.line()
     findings = checkup.findings
     if why := checkup.refused:
-        _row("packets", "no", f"{findings[0].code}  {checkup.verdict.reason}")
+        row("packets", "no", f"{findings[0].code}  {checkup.verdict.reason}")
         for line in why.because:
-            _row("", "", line)
+            row("", "", line)
         for number, way in enumerate(why.instead):
-            _fix("or" if number else "fix", way)
+            fix("or" if number else "fix", way)
         findings = findings[1:]
     else:
-        _row("packets", checkup.verdict.word, checkup.verdict.reason)
+        row("packets", checkup.verdict.word, checkup.verdict.reason)
     if checkup.verdict.warning:
-        _row("", "warning", checkup.verdict.warning)
+        row("", "warning", checkup.verdict.warning)
     for finding in findings:
         code = "" if finding.severity == "ok" else f"{finding.code}  "
-        _row(finding.subject, finding.severity, f"{code}{finding.message}")
+        row(finding.subject, finding.severity, f"{code}{finding.message}")
         if finding.fix:
-            _fix("fix", finding.fix)
+            fix("fix", finding.fix)
 
 
 _COLOURS = {"error": "red", "no": "red", "warning": "yellow"}
 
 
-def _row(subject: str, word: str, message: str) -> None:
+def row(subject: str, word: str, message: str) -> None:
+    """A line of a finding; `fix` goes below it."""
     show.line(f"{subject:<10} {show.paint(f'{word:<8}', _COLOURS.get(word, 'green'), sys.stdout)} {message}")
 
 
-def _fix(word: str, what: str) -> None:
+def fix(word: str, what: str) -> None:
     show.line(f"  {word:<17} {what}")
 
 
@@ -78,8 +82,12 @@ def as_json(checkup: "Checkup") -> dict[str, Any]:
         "verdict": checkup.verdict.word,
         "reason": checkup.verdict.reason,
         **({"overruled": True} if checkup.overruled else {}),
-        "findings": [
-            {"code": f.code, "severity": f.severity, "subject": f.subject, "message": f.message, "fix": f.fix}
-            for f in checkup.findings
-        ],
+        "findings": as_rows(checkup.findings),
     }
+
+
+def as_rows(findings: "Iterable[Finding]") -> list[dict[str, str]]:
+    return [
+        {"code": f.code, "severity": f.severity, "subject": f.subject, "message": f.message, "fix": f.fix}
+        for f in findings
+    ]
