@@ -134,9 +134,10 @@ def test_a_relay_has_one_kind_of_credentials(tmp_path: Path, entry: str, remedy:
 
 
 def test_the_secrets_of_relays_have_to_be_set_too(tmp_path: Path) -> None:
-    text = TURN.format('urls = "turn:x", secret = "TURN_SECRET" }, { cloudflare = "k", secret = "TOKEN"')
+    text = TURN.format('urls = ["turn:x", "turns:x"], secret = "TURN_SECRET" }, { cloudflare = "k", secret = "TOKEN"')
     spec = load(write(tmp_path, text.replace('"a"\n', '"a"\nsecrets = ["KEY"]\n')))
     assert spec.secrets == ("KEY", "TURN_SECRET", "TOKEN")
+    assert spec.transport.turn[0].asked == ("turn:x", "turns:x")
     assert spec.transport.turn[1].asked[0].startswith("turn:")
 
 

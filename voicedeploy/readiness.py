@@ -2,18 +2,20 @@
 
 import ast
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from voicedeploy import packages, project, transports
+from voicedeploy import packages, project, relays, transports
 from voicedeploy.errors import NotReady
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy.stun import answers
+from voicedeploy.turn import Outcome
 
 
-def findings(spec: Spec, secrets: Collection[str]) -> list[Finding]:
-    """`secrets`: the names that are set on the target."""
-    return [*_bot(spec), *_dependencies(spec), *_secrets(spec, secrets), *_stun(spec)]
+def findings(spec: Spec, secrets: Collection[str], tried: Sequence[Outcome] | None = None) -> list[Finding]:
+    """`secrets`: the names that are set on the target. `tried`: what relays said there; None tries them from here."""
+    said = relays.from_here(spec) if tried is None else tried
+    return [*_bot(spec), *_dependencies(spec), *_secrets(spec, secrets), *_stun(spec), *relays.findings(said)]
 
 
 def _bot(spec: Spec) -> list[Finding]:

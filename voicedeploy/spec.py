@@ -93,11 +93,11 @@ class Bot(_Section):
         return value
 
 
-def _is_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
-Urls = Annotated[tuple[str, ...], BeforeValidator(_is_list)]
+Urls = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class IceServer(_Section):

@@ -8,7 +8,7 @@ import sys
 
 import uv
 
-from voicedeploy import readiness
+from voicedeploy import readiness, relays, turn
 from voicedeploy.network import Transport
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
@@ -21,10 +21,11 @@ _DISK_BYTES = 3 * 2**30  # a Pipecat environment takes 1 GB, the package cache a
 
 def findings(spec: Spec, options: Options, ours: bool) -> list[Finding]:
     """`ours`: this bot already listens on its port."""
+    secrets = SecretsFile(Places.of(spec.bot.name)).values()
     return [
         *_system(),
         *_front(),
-        *readiness.findings(spec, SecretsFile(Places.of(spec.bot.name)).names()),
+        *readiness.findings(spec, tuple(secrets), turn.tried(relays.asked(spec), secrets)),
         *_python(spec),
         *([] if ours else _port(options)),
         *_udp(spec, options, ours),

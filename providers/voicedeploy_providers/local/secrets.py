@@ -18,7 +18,8 @@ class SecretsFile:
         self._path = places.secrets
         self._key = places.key
 
-    def _values(self) -> dict[str, str]:
+    def values(self) -> dict[str, str]:
+        """For what this machine does with them itself; nothing shows them."""
         try:
             text = self._path.read_text("utf-8")
         except FileNotFoundError:
@@ -30,10 +31,10 @@ class SecretsFile:
         return values
 
     def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self._values()))
+        return tuple(sorted(self.values()))
 
     def update(self, values: Mapping[str, str | None]) -> None:
-        merged: dict[str, str | None] = {**self._values(), **values}
+        merged: dict[str, str | None] = {**self.values(), **values}
         kept = {name: value for name, value in sorted(merged.items()) if value is not None}
         if not read_key(self._key):
             Machine().perform(Write(str(self._key), new_key().encode(), 0o600, secret=True))
@@ -41,7 +42,7 @@ class SecretsFile:
 
     def digest(self) -> str:
         """Changes when a value changes, and says nothing about the values to whoever lacks the key."""
-        values = self._values()
+        values = self.values()
         if not values:
             return ""
         text = json.dumps(values, sort_keys=True).encode()

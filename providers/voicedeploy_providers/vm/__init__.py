@@ -18,7 +18,7 @@ from voicedeploy.plan import Door, Plan, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
-from voicedeploy_providers.vm import checks, facts, journal, packets, releasing, runtime, setup
+from voicedeploy_providers.vm import checks, facts, journal, packets, relays, releasing, runtime, setup
 from voicedeploy_providers.vm.entrance import Entrance, entrance, site
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
 from voicedeploy_providers.vm.machine import Machine
@@ -100,7 +100,8 @@ class Vm:
     def check(self, spec: Spec) -> list[Finding]:
         found = self._packets.findings() if self._packets else []
         names = self.secrets(spec.bot.name).names()
-        return [*found, *checks.findings(spec, self._options, self._facts, self._mine(spec), names)]
+        tried = relays.tried(self._shell(), spec)
+        return [*found, *checks.findings(spec, self._options, self._facts, self._mine(spec), names, tried)]
 
     def _mine(self, spec: Spec) -> Ports:
         """This bot's ports, with what was found out about the network around them."""

@@ -1,10 +1,13 @@
 """What can stand in the way on a host, seen before anything is done."""
 
+from collections.abc import Sequence
+
 from voicedeploy import environment, readiness
 from voicedeploy.network import Transport
 from voicedeploy.options import ports
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
+from voicedeploy.turn import Outcome
 from voicedeploy_providers.vm.facts import Facts, Ports
 from voicedeploy_providers.vm.options import Options
 
@@ -18,8 +21,15 @@ _SKEW_S = 30.0
 _ITSELF = 512 * _MIB
 
 
-def findings(spec: Spec, options: Options, facts: Facts, mine: Ports, secrets: tuple[str, ...]) -> list[Finding]:
-    """`mine`: the ports this bot has or would get."""
+def findings(
+    spec: Spec,
+    options: Options,
+    facts: Facts,
+    mine: Ports,
+    secrets: tuple[str, ...],
+    tried: Sequence[Outcome] | None = None,
+) -> list[Finding]:
+    """`mine`: the ports this bot has or would get. `tried`: what relays said to the host."""
     return [
         *_system(facts),
         *_clock(facts),
@@ -27,7 +37,7 @@ def findings(spec: Spec, options: Options, facts: Facts, mine: Ports, secrets: t
         *_disk(spec, facts),
         *_web(facts),
         *_ports(spec, options, facts, mine),
-        *readiness.findings(spec, secrets),
+        *readiness.findings(spec, secrets, tried),
     ]
 
 
