@@ -22,6 +22,7 @@ from voicedeploy_providers.vm import checks, facts, journal, packets, relays, re
 from voicedeploy_providers.vm.entrance import Entrance, entrance, site
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
 from voicedeploy_providers.vm.machine import Machine
+from voicedeploy_providers.vm.network.looking import Mapped
 from voicedeploy_providers.vm.options import Options
 from voicedeploy_providers.vm.places import ROOT, SOCKETS, Places
 from voicedeploy_providers.vm.ports import FIRST_TCP, FIRST_UDP, allot
@@ -111,7 +112,8 @@ class Vm:
         best = self._packets.settings
         # What a closed firewall hid is looked at again next time.
         found_out = () if self._packets.opens else self._facts.addresses
-        return replace(mine, public_ip=best.public_ip, nets=best.nets, addresses=found_out)
+        closed = self._packets.seen.mapped is Mapped.BLOCKED
+        return replace(mine, public_ip=best.public_ip, nets=best.nets, addresses=found_out, tcp_only=closed)
 
     def _dialled(self) -> str:
         """The address that SSH reached, "" where it went by another host."""

@@ -26,6 +26,8 @@ class Ports:
     """The host's networks whose addresses are named."""
     addresses: tuple[str, ...] = ()
     """The host's addresses when that was found out."""
+    tcp_only: bool = False
+    """No UDP got out then: relays are asked over TLS first."""
 
     def text(self) -> str:
         return tomli_w.dumps({key: value for key, value in asdict(self).items() if value})
@@ -197,6 +199,7 @@ def _ports(said: Mapping[str, Any]) -> Ports | None:
             str(said.get("public_ip", "")),
             tuple(said.get("nets", ())),
             tuple(said.get("addresses", ())),
+            bool(said.get("tcp_only", False)),
         )
     except (KeyError, TypeError, ValueError):
         return None

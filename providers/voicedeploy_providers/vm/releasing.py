@@ -78,6 +78,7 @@ def front_toml(spec: Spec, release: str, ports: Ports, options: Options) -> str:
         peers_folder=f"{SOCKETS}/{spec.bot.name}",
         live_file=places / "live",
         trusted_proxies=("127.0.0.0/8", "::1/128"),
+        tcp_only=ports.tcp_only,
     )
     return config(spec, release, seat)
 
