@@ -81,6 +81,11 @@ def need(transport: Transport, relay: bool = False) -> Need:
             assert_never(transport)
 
 
+def receives_media(transport: Transport) -> bool:
+    """Whether packets of callers must reach the bot: only then are UDP ports its business."""
+    return isinstance(need(transport), ServesMedia)
+
+
 # --- what a target offers ---------------------------------------------------------------------------
 
 

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any, ClassVar, Self
 
-from voicedeploy import environment, project
+from voicedeploy import beside, environment, project
 from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
 from voicedeploy.errors import NotReady, UsageError
-from voicedeploy.network import Offer, Transport
+from voicedeploy.network import DialsOut, NoUdp, Offer, need, receives_media
 from voicedeploy.plan import Door, Plan, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
-from voicedeploy_providers.vm import checks, facts, journal, packets, relays, releasing, runtime, setup
+from voicedeploy_providers.vm import checks, facts, journal, packets, relays, releasing, setup
 from voicedeploy_providers.vm.entrance import Entrance, entrance, site
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
 from voicedeploy_providers.vm.machine import Machine
@@ -38,8 +38,10 @@ class Vm:
     name: ClassVar[str] = "vm"
     summary: ClassVar[str] = "a single VM or a homelab over SSH: no Docker, and deploys cut no call"
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, hosts: tuple[str, ...] = ()) -> None:
+        """`hosts`: all that share the options, where this is one of several."""
         self._options = options
+        self._hosts = hosts or options.host
         self._connected: Shell | None = None
         self._seen: Facts | None = None
         self._machine: Machine | None = None
@@ -53,7 +55,9 @@ class Vm:
         """One for each host, in the order in which they get a release."""
         hosts = self._options.host
         return (
-            [type(self)(self._options.model_copy(update={"host": (h,)})) for h in hosts] if len(hosts) > 1 else [self]
+            [type(self)(self._options.model_copy(update={"host": (h,)}), hosts) for h in hosts]
+            if len(hosts) > 1
+            else [self]
         )
 
     @property
@@ -94,19 +98,37 @@ class Vm:
         seen = self._facts
         known = mine.addresses == seen.addresses and seen.front(spec.bot.name, seen.of(spec.bot.name).live)
         self._packets = None
-        if spec.transport.kind is Transport.WEBRTC and (closely or not known):
+        if not receives_media(spec.transport.kind):
+            return Offer(NoUdp(f"no port is opened for `{spec.transport.kind}`, which asks for none"))
+        if closely or not known:
             self._packets = packets.tried(self._shell(), spec, self._options, mine.udp, self._dialled())
         return self._packets.offer() if self._packets else packets.remembered(mine)
 
     def check(self, spec: Spec) -> list[Finding]:
-        found = self._packets.findings() if self._packets else []
+        found = [*(self._packets.findings() if self._packets else []), *self._one_name_for_several(spec)]
         names = self.secrets(spec.bot.name).names()
         tried = relays.tried(self._shell(), spec)
         return [*found, *checks.findings(spec, self._options, self._facts, self._mine(spec), names, tried)]
 
+    def _one_name_for_several(self, spec: Spec) -> list[Finding]:
+        """A call begins by several requests, and only the host that took the first of them knows it."""
+        if len(self._hosts) < 2 or not self._options.domain or isinstance(need(spec.transport.kind), DialsOut):
+            return []
+        return [
+            Finding(
+                "VD115",
+                "warning",
+                "callers",
+                f"{self._options.domain} is the name of {len(self._hosts)} hosts, and each knows only its own calls: "
+                "one whose second request reaches another host fails",
+                "take out [provider.vm] domain: then each host has a name of its own; or keep each caller at one host",
+            )
+        ]
+
     def _mine(self, spec: Spec) -> Ports:
         """This bot's ports, with what was found out about the network around them."""
-        mine = allot(spec.bot.name, spec.pool.max, self._options, self._facts)
+        media = receives_media(spec.transport.kind)
+        mine = allot(spec.bot.name, spec.pool.max, self._options, self._facts, media=media)
         if self._packets is None:
             return mine
         best = self._packets.settings
@@ -123,7 +145,8 @@ class Vm:
 
     def render(self, spec: Spec) -> list[Artifact]:
         """As for a host with this bot alone and a name of its own; nobody is asked."""
-        mine = Ports(FIRST_TCP, self._options.udp_ports or f"{FIRST_UDP}-{FIRST_UDP + 2 * spec.pool.max - 1}")
+        udp = self._options.udp_ports or f"{FIRST_UDP}-{FIRST_UDP + 2 * spec.pool.max - 1}"
+        mine = Ports(FIRST_TCP, udp if receives_media(spec.transport.kind) else "")
         settings = releasing.settings(spec, self._options, mine)
         release = project.release(spec.root, project.files(spec.root), settings)
         at = Entrance(self._options.domain or "talk.example.org", "acme", "its own domain")
@@ -184,13 +207,13 @@ class Vm:
 
     def target(self) -> Target:
         if self._machine is None:
-            self._machine = Machine(self._shell(), runtime.identity())
+            self._machine = Machine(self._shell(), beside.identity())
         return self._machine
 
     @contextmanager
     def _held(self, bot: str, why: str) -> Iterator[None]:
         places, shell = Places(bot), self._shell()
-        self._machine = machine = Machine(shell, runtime.identity())
+        self._machine = machine = Machine(shell, beside.identity())
         with shell.hold(places / "lock", why):
             try:
                 yield
@@ -215,7 +238,8 @@ class Vm:
         now = seen.front(bot, release)
         text = site(bot, at, self._options, seen, mine.tcp, _delay(want))
         record = Deployment(self.name, bot, release, want.transport.kind.value, at.url, _now())
-        before = setup.steps(bot, self._options, seen, mine)
+        media = receives_media(want.transport.kind)
+        before = setup.steps(bot, self._options, seen, mine, media=media)
         caddy = setup.site(places, seen, at, text)
         switch = releasing.switch(bot, release, record, seen)
         if not (before or caddy or switch) and now and now.ready:
@@ -248,7 +272,10 @@ class Vm:
         switch = releasing.switch(have.bot, wanted, record, seen)
         if not switch and now and now.ready:
             return Plan(self.name, have.bot, wanted, wanted)
+        # A switch of the transport since then may have closed what that release needs.
+        opening = setup.firewall(have.bot, seen, there.ports) if there.ports and setup.needs_udp(old.transport) else []
         steps = [
+            *opening,
             *releasing.start(have.bot, wanted, now),
             *switch,
         ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from voicedeploy import environment, readiness
-from voicedeploy.network import Transport
+from voicedeploy.network import receives_media
 from voicedeploy.options import ports
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
@@ -126,7 +126,7 @@ def _ports(spec: Spec, options: Options, facts: Facts, mine: Ports) -> list[Find
             Finding("VD207", "error", "port", f"{user} has taken {mine.tcp}/tcp, which is this bot's",
                     f"end it, or remove /opt/voicedeploy/bots/{spec.bot.name}/ports there to get another")
         )  # fmt: skip
-    if spec.transport.kind is not Transport.WEBRTC:
+    if not receives_media(spec.transport.kind):
         return found
     udp = ports(mine.udp)
     low, high = facts.ephemeral
@@ -141,7 +141,7 @@ def _ports(spec: Spec, options: Options, facts: Facts, mine: Ports) -> list[Find
                     'choose one below, e.g. [provider.vm] udp_ports = "20000-20015"')
         )  # fmt: skip
     for name, other in facts.bots.items():
-        if name != spec.bot.name and other.ports and set(udp) & set(ports(other.ports.udp)):
+        if name != spec.bot.name and other.ports and other.ports.udp and set(udp) & set(ports(other.ports.udp)):
             found.append(
                 Finding("VD208", "error", "udp", f"{mine.udp} meets {other.ports.udp}, which {name} has",
                         "choose another range in [provider.vm] udp_ports, or none, to get a free one")

@@ -16,7 +16,8 @@ SCRIPT = files("voicedeploy_providers.vm").joinpath("look.sh").read_text("utf-8"
 
 @dataclass(frozen=True)
 class Ports:
-    """A bot's own: `tcp` on the host's loopback, where Caddy finds it; `udp` ("20000-20007") for its calls' sound."""
+    """A bot's own: `tcp` on the host's loopback, where Caddy finds it; `udp` ("20000-20007") for its calls' sound, ""
+    where none comes by UDP."""
 
     tcp: int
     udp: str
@@ -195,7 +196,7 @@ def _ports(said: Mapping[str, Any]) -> Ports | None:
     try:
         return Ports(
             int(said["tcp"]),
-            str(said["udp"]),
+            str(said.get("udp", "")),
             str(said.get("public_ip", "")),
             tuple(said.get("nets", ())),
             tuple(said.get("addresses", ())),

@@ -11,14 +11,16 @@ FIRST_UDP = 20000
 """Below the ephemeral range (32768 on), from which the kernel gives ports to other programs."""
 
 
-def allot(bot: str, slots: int, options: Options, facts: Facts) -> Ports:
+def allot(bot: str, slots: int, options: Options, facts: Facts, *, media: bool = True) -> Ports:
     """The ports this bot has already, if they still do; otherwise the first that no other bot and no program has.
 
-    Two UDP ports a slot: while a release drains, the next one needs its own.
+    Two UDP ports a slot: while a release drains, the next one needs its own. Without `media` it gets none; a range that
+    it has from another transport stays its own, for the release that may be gone back to.
     """
     have = facts.of(bot).ports
     others = [other.ports for name, other in facts.bots.items() if name != bot and other.ports]
-    udp = options.udp_ports or _udp(have, others, 2 * slots)
+    before = have.udp if have else ""
+    udp = (options.udp_ports or _udp(have, others, 2 * slots)) if media else before
     if have:
         return replace(have, udp=udp)
     return Ports(_tcp(others, facts), udp)
@@ -30,8 +32,8 @@ def _tcp(others: list[Ports], facts: Facts) -> int:
 
 
 def _udp(have: Ports | None, others: list[Ports], wanted: int) -> str:
-    taken = {port for other in others for port in ports(other.udp)}
-    if have and len(ports(have.udp)) >= wanted and not taken & set(ports(have.udp)):
+    taken = {port for other in others if other.udp for port in ports(other.udp)}
+    if have and have.udp and len(ports(have.udp)) >= wanted and not taken & set(ports(have.udp)):
         return have.udp
     first = FIRST_UDP
     while clash := taken & set(range(first, first + wanted)):

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import tomli_w
 
-from voicedeploy import environment, project
+from voicedeploy import beside, environment, project
 from voicedeploy.deployment import Deployment
 from voicedeploy.front import Seat, config
+from voicedeploy.network import receives_media
 from voicedeploy.plan import Call, Command, Door, Prove, Remove, Step, Stop, Upload, Write
 from voicedeploy.render import render
 from voicedeploy.spec import Spec
@@ -48,7 +49,7 @@ def unit(spec: Spec, release: str) -> str:
         {
             "bot": spec.bot.name,
             "release": release,
-            "engine": where.engine(runtime.identity()),
+            "engine": where.engine(beside.identity()),
             "config": f"{folder}/front.toml",
             "project": f"{folder}/bot",
             "key": places / "key",
@@ -64,6 +65,7 @@ def unit(spec: Spec, release: str) -> str:
 
 def front_toml(spec: Spec, release: str, ports: Ports, options: Options) -> str:
     places = Places(spec.bot.name)
+    media = receives_media(spec.transport.kind)
     seat = Seat(
         project=f"{places.release(release)}/bot",
         python=f"{places.environment(environment.digest(spec))}/bin/python",
@@ -72,9 +74,9 @@ def front_toml(spec: Spec, release: str, ports: Ports, options: Options) -> str:
         socket=places.socket(release),
         host="127.0.0.1",
         port=ports.tcp,
-        udp_ports=ports.udp,
-        public_ip=options.public_ip or ports.public_ip,
-        nets=options.nets or ports.nets,
+        udp_ports=ports.udp if media else "",
+        public_ip=(options.public_ip or ports.public_ip) if media else "",
+        nets=(options.nets or ports.nets) if media else (),
         peers_folder=f"{SOCKETS}/{spec.bot.name}",
         live_file=places / "live",
         trusted_proxies=("127.0.0.0/8", "::1/128"),
@@ -91,7 +93,8 @@ def make(spec: Spec, release: str, facts: Facts, ports: Ports, options: Options,
     digest = environment.digest(spec)
     steps = []
     if there.ports != ports:
-        detail = f"{ports.tcp}/tcp behind Caddy, {ports.udp}/udp for {spec.pool.max} calls"
+        media = f", {ports.udp}/udp for {spec.pool.max} calls" if receives_media(spec.transport.kind) else ""
+        detail = f"{ports.tcp}/tcp behind Caddy{media}"
         steps.append(Step("+", "ports", detail, Write(places / "ports", ports.text().encode())))
     if not there.key:
         steps.append(Step("+", "key", "made for this bot", Write(places / "key", key.encode(), 0o600, secret=True)))
@@ -144,7 +147,7 @@ def start(bot: str, release: str, now: Front | None) -> list[Step]:
         )
     if now is None or not now.draining:
         there = Call("GET", "http://front/readyz", socket, wait_s=READY_S, log=name)
-        proof = Command((where.python(runtime.identity()), "-I", "-m", "voicedeploy.call.proof", socket))
+        proof = Command((where.python(beside.identity()), "-I", "-m", "voicedeploy.call.proof", socket))
         steps += [
             Step("✓", "ready", "the bot is loaded", there),
             Step("✓", "heard", "one real call, before it gets traffic", Prove(Door("http://front/", socket), proof)),
@@ -203,7 +206,7 @@ def settings(spec: Spec, options: Options, ports: Ports) -> str:
     """All that makes another release of the same files."""
     text = [
         spec.model_dump(mode="json", exclude={"provider"}),
-        runtime.identity(),
+        beside.identity(),
         unit(spec, "release"),
         front_toml(spec, "release", ports, options),
         options.packages,

@@ -1,5 +1,8 @@
 """What a host needs once, for whatever bot: packages, what is ours, open ports, Caddy."""
 
+from collections.abc import Sequence
+
+from voicedeploy.network import Transport, receives_media
 from voicedeploy.plan import Command, Step
 from voicedeploy_providers.vm import runtime
 from voicedeploy_providers.vm.entrance import Entrance
@@ -50,20 +53,45 @@ systemctl is-active --quiet caddy && systemctl reload caddy || true
 """
 
 
-def steps(bot: str, options: Options, facts: Facts, ports: Ports) -> list[Step]:
-    """Up to where a release can be made."""
+def steps(bot: str, options: Options, facts: Facts, ports: Ports, *, media: bool = True) -> list[Step]:
+    """Up to where a release can be made. `media`: packets of callers come to it."""
     wanted = [*options.packages, *(["caddy"] if not facts.caddy else [])]
     made = []
     if "caddy" in wanted or (options.packages and not facts.of(bot).releases):
         made.append(Step("+", "system", " ".join(wanted), Command(("sh", "-c", _INSTALL, "sh", *wanted))))
-    return [*made, *runtime.steps(facts), *firewall(bot, facts, ports)]
+    return [*made, *runtime.steps(facts), *firewall(bot, facts, ports, media=media)]
 
 
-def firewall(bot: str, facts: Facts, ports: Ports) -> list[Step]:
-    """Opens what the bot needs and nothing else, where a firewall is active."""
-    udp = ports.udp.replace("-", ":")
+def firewall(bot: str, facts: Facts, ports: Ports, *, media: bool = True) -> list[Step]:
+    """Opens what the bot needs and nothing else, where a firewall is active.
+
+    Without `media` the range that an earlier transport had is closed, as soon as no call can be on it any more.
+    """
+    if not media:
+        closing = _close(bot, facts, (), ports.udp) if ports.udp and not _listens_for_media(bot, facts) else []
+        return [*_open(bot, facts, ("80/tcp", "443/tcp")), *closing]
+    return _open(bot, facts, ("80/tcp", "443/tcp", f"{ports.udp}/udp"))
+
+
+def close_firewall(bot: str, facts: Facts, ports: Ports, last: bool) -> list[Step]:
+    """The other way round. Ports of the web stay while another bot needs them."""
+    return _close(bot, facts, ("80/tcp", "443/tcp") if last else (), ports.udp)
+
+
+def _listens_for_media(bot: str, facts: Facts) -> bool:
+    kinds = {release.id: release.transport for release in facts.of(bot).releases}
+    return any(needs_udp(kinds.get(front.release, "")) for front in facts.fronts_of(bot))
+
+
+def needs_udp(transport: str) -> bool:
+    """Of a release that is there. One that does not tell its transport is from before others than `webrtc`."""
+    return receives_media(Transport(transport)) if transport in set(Transport) else True
+
+
+def _open(bot: str, facts: Facts, wanted: Sequence[str]) -> list[Step]:
+    """`wanted` as firewalld writes ports: `20000-20007/udp`."""
     if facts.ufw_active:
-        rules = ["80/tcp", "443/tcp", f"{udp}/udp"]
+        rules = [port.replace("-", ":") for port in wanted]
         missing = [rule for rule in rules if f"\n{rule} " not in facts.ufw]
         name = f"voicedeploy {bot}"
         return [
@@ -71,7 +99,6 @@ def firewall(bot: str, facts: Facts, ports: Ports) -> list[Step]:
             for rule in missing
         ]
     if facts.firewalld:
-        wanted = ["80/tcp", "443/tcp", f"{ports.udp}/udp"]
         closed = [port for port in wanted if port not in facts.firewalld.split()]
         add = tuple(f"--add-port={port}" for port in closed)
         if closed:
@@ -80,9 +107,9 @@ def firewall(bot: str, facts: Facts, ports: Ports) -> list[Step]:
     return []
 
 
-def close_firewall(bot: str, facts: Facts, ports: Ports, last: bool) -> list[Step]:
-    """The other way round. Ports of the web stay while another bot needs them."""
-    rules = [*(["80/tcp", "443/tcp"] if last else []), f"{ports.udp.replace('-', ':')}/udp"]
+def _close(bot: str, facts: Facts, web: Sequence[str], udp: str) -> list[Step]:
+    """What is ours of it; "" for `udp` is none."""
+    rules = [*web, *([f"{udp.replace('-', ':')}/udp"] if udp else [])]
     ours = [
         rule
         for rule in rules
@@ -91,10 +118,10 @@ def close_firewall(bot: str, facts: Facts, ports: Ports, last: bool) -> list[Ste
     if facts.ufw_active and ours:
         script = 'for rule in "$@"; do ufw delete allow "$rule"; done'
         return [Step("-", "firewall", f"ufw: {' '.join(ours)}", Command(("sh", "-c", script, "sh", *ours)))]
-    if facts.firewalld and f"{ports.udp}/udp" in facts.firewalld.split():
-        gone = f"--remove-port={ports.udp}/udp"
+    if facts.firewalld and udp and f"{udp}/udp" in facts.firewalld.split():
+        gone = f"--remove-port={udp}/udp"
         script = 'firewall-cmd -q "$@" && firewall-cmd -q --permanent "$@"'
-        return [Step("-", "firewall", f"firewalld: {ports.udp}/udp", Command(("sh", "-c", script, "sh", gone)))]
+        return [Step("-", "firewall", f"firewalld: {udp}/udp", Command(("sh", "-c", script, "sh", gone)))]
     return []
 
 

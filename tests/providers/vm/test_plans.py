@@ -4,12 +4,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from voicedeploy_providers.vm import Vm, releasing, runtime, setup
+from voicedeploy_providers.vm import Vm, releasing, setup
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
 from voicedeploy_providers.vm.options import Options
 from voicedeploy_providers.vm.places import CADDYFILE, Places
 
 from tests.providers.vm.seen import encoded, seen
+from voicedeploy import beside
 from voicedeploy.deployment import Deployment
 from voicedeploy.plan import Call, Command, Remove, Stop, Write
 from voicedeploy.spec import Spec, load
@@ -26,7 +27,7 @@ def spec(small_project: Path) -> Spec:
 
 
 def test_the_files_are_those_that_were_looked_at(spec: Spec) -> None:
-    release, engine = "abc1234", runtime.identity()
+    release, engine = "abc1234", beside.identity()
     mine = Ports(7860, "20000-20007")
     rendered = {
         "unit.service": releasing.unit(spec, release).replace(engine, "ENGINE"),
@@ -171,6 +172,77 @@ def test_a_firewall_opens_what_is_missing_and_gives_back_what_is_ours() -> None:
     (other,) = setup.close_firewall("front-desk", opened, Ports(7860, "20000-20007"), last=False)
     assert isinstance(other.action, Command) and other.action.argv[4:] == ("20000:20007/udp",)
     assert setup.firewall("front-desk", seen(ufw=encoded("Status: inactive\n")), Ports(7860, "20000-20007")) == []
+
+
+def phone(spec: Spec) -> Spec:
+    spec.file.write_text(spec.file.read_text() + '[transport]\nkind = "twilio"\n')
+    return load(spec.file)
+
+
+def test_a_transport_without_udp_names_no_port(spec: Spec) -> None:
+    calls = phone(spec)
+    mine = Ports(7860, "20000-20007", "198.51.100.7", ("10.0.0.0/8",))
+    text = releasing.front_toml(calls, "r1", mine, Options(udp_ports="20000-20007", public_ip="198.51.100.7"))
+    assert 'udp_ports = ""' in text and "198.51.100.7" not in text and "20000" not in text
+    (ports,) = (s for s in releasing.make(calls, "r1", seen(), Ports(7860, ""), Options(), "k" * 40, "https://x/")
+                if s.subject == "ports")  # fmt: skip
+    assert "udp" not in ports.detail
+    rendered = Vm.configure({}).render(calls)
+    assert not any("20000" in artifact.text for artifact in rendered)
+
+
+def told(release: str, transport: str) -> dict[str, str]:
+    return {f"front-desk__release__{release}": encoded(f'created_at = "2026-11-20"\ntransport = "{transport}"\n')}
+
+
+def test_the_range_of_another_transport_is_closed_when_no_call_can_be_on_it() -> None:
+    ports, opened = Ports(7860, "20000-20007"), {"ufw": encoded(UFW)}
+
+    def subjects(facts: Facts) -> list[str]:
+        return [step.summary for step in setup.firewall("front-desk", facts, ports, media=False)]
+
+    draining = standing(
+        front("r1", draining=True, sessions=1), front("r2"), live="r2", releases=("r1", "r2"),
+        **opened, **told("r1", "webrtc"), **told("r2", "twilio"),
+    )  # fmt: skip
+    assert subjects(draining) == []
+    over = standing(front("r2"), live="r2", releases=("r1", "r2"),
+                    **opened, **told("r1", "webrtc"), **told("r2", "twilio"))  # fmt: skip
+    assert subjects(over) == ["firewall  ufw: 20000:20007/udp"]
+    bare = seen(ufw=encoded("Status: active\n\n22/tcp ALLOW Anywhere\n"))
+    argv = [step.action.argv[2] for step in setup.firewall("front-desk", bare, Ports(7860, ""), media=False)
+            if isinstance(step.action, Command)]  # fmt: skip
+    assert argv == ["80/tcp", "443/tcp"]
+    walled = seen(firewalld=encoded("80/tcp 443/tcp 20000-20007/udp"))
+    assert subjects(walled) == ["firewall  firewalld: 20000-20007/udp"]
+    assert setup.close_firewall("front-desk", walled, Ports(7860, ""), last=True) == []
+
+
+def test_going_back_to_a_release_with_media_opens_its_ports_again() -> None:
+    walled = {"ufw": encoded("Status: active\n\n80/tcp ALLOW Anywhere\n443/tcp ALLOW Anywhere\n"),
+              "front-desk__ports": encoded(Ports(7860, "20000-20007").text())}  # fmt: skip
+    vm = Vm.configure({"host": "x"})
+    for transport, opens in (("webrtc", ["firewall"]), ("", ["firewall"]), ("daily", [])):
+        vm._seen = standing(front("r2"), live="r2", releases=("r1", "r2"),
+                            **walled, **told("r1", transport), **told("r2", "twilio"))  # fmt: skip
+        plan = vm.back(record("r2"), "r1")
+        assert [step.subject for step in plan.steps if step.subject == "firewall"] == opens
+        assert plan.steps[0].subject == (opens or ["start"])[0]
+
+
+def test_one_name_for_several_hosts_is_told(spec: Spec) -> None:
+    from voicedeploy.network import Transport
+
+    def codes(vm: Vm, spec: Spec) -> list[str]:
+        return [finding.code for finding in vm._one_name_for_several(spec)]
+
+    several = Vm.configure({"host": ["a", "b"], "domain": "talk.example.org"}).parts()
+    assert [codes(vm, spec) for vm in several] == [["VD115"], ["VD115"]]
+    assert codes(several[0], phone(spec)) == ["VD115"]
+    room = spec.model_copy(update={"transport": spec.transport.model_copy(update={"kind": Transport.DAILY})})
+    assert codes(several[0], room) == []
+    assert codes(Vm.configure({"host": ["a", "b"]}).parts()[0], spec) == []
+    assert codes(Vm.configure({"host": "a", "domain": "talk.example.org"}), spec) == []
 
 
 def test_the_site_stays_as_it_is() -> None:
