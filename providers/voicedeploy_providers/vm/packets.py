@@ -64,7 +64,7 @@ def tried(shell: Shell, spec: Spec, options: Options, udp: str, dialled: str) ->
         return shell.run(script, args=args, what="looking at the network").out
 
     stun = tuple(url for server in spec.transport.ice_servers for url in server.urls if url.startswith("stun:"))
-    turn = tuple(url for server in spec.transport.turn for url in server.urls if url.startswith("turn"))
+    turn = tuple(url for server in spec.transport.turn for url in server.asked)
     wanted = Settings(udp, options.public_ip, options.nets, stun, turn)
     asked = port_range(udp)
     try:

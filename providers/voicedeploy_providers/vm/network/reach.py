@@ -259,7 +259,9 @@ def advise(seen: Seen, reached: Reached, wanted: Settings) -> Advice:
     behind = seen.mapped not in (Mapped.ON_NIC, Mapped.BLOCKED) and _kind(seen.outward) is not Kind.PUBLIC
     if behind and not public and opened:
         public = tried.address
-    settings = Settings(wanted.udp_ports, public, wanted.nets or _nets(seen), wanted.stun, wanted.turn)
+    # As the front does where no UDP gets out: the bot's stack asks only the first.
+    turn = tuple(sorted(wanted.turn, key=_needs_udp)) if seen.mapped is Mapped.BLOCKED else wanted.turn
+    settings = Settings(wanted.udp_ports, public, wanted.nets or _nets(seen), wanted.stun, turn)
     if seen.mapped is Mapped.ON_NIC or _kind(seen.outward) is Kind.PUBLIC:
         return Advice(settings, False, "the host holds its public address itself: STUN could tell it nothing")
     if public:
@@ -269,6 +271,10 @@ def advise(seen: Seen, reached: Reached, wanted: Settings) -> Advice:
     if seen.mapped is Mapped.SYMMETRIC:
         return Advice(settings, False, "what a STUN server sees is not what callers see: the NAT is symmetric")
     return Advice(settings, True, "a STUN server tells the port at the router, which only answers pass")
+
+
+def _needs_udp(url: str) -> int:
+    return ("tls", "tcp", "udp").index(server(url).transport)
 
 
 def _nets(seen: Seen) -> tuple[str, ...]:

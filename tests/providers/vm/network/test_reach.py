@@ -141,6 +141,12 @@ def test_only_the_first_relay_counts() -> None:
     assert predict(asked, NONE, OPEN, with_(turn=(second, first))).heard is Heard.EVERYBODY
 
 
+def test_where_no_udp_gets_out_the_relay_over_tls_is_asked_first() -> None:
+    urls = ("turn:turn.example.org", "turn:turn.example.org?transport=tcp", "turns:turn.example.org?transport=tcp")
+    assert advise(BLOCKED, NONE, with_(turn=urls)).settings.turn == urls[::-1]
+    assert advise(HOME, NONE, with_(turn=urls)).settings.turn == urls
+
+
 def test_callers_without_udp_need_a_relay_over_tcp() -> None:
     over_udp, over_tls = "turn:turn.example.org", "turns:turn.example.org?transport=tcp"
     asked = dataclasses.replace(HOME, relays={over_udp: "", over_tls: ""})
