@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -162,21 +162,21 @@ class Recorder:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.played: list[Play] = []
+        self.sounds: list[Play] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wire, name)
 
     def orders(self, message: Message) -> list[Order]:
         orders = self._wire.orders(message)
-        self.played += [order for order in orders if isinstance(order, Play)]
+        self.sounds += [order for order in orders if isinstance(order, Play)]
         return orders
 
     def hertz(self) -> float:
         """The strongest frequency of it all."""
-        sound = np.concatenate([play.samples for play in self.played]).astype(float)
+        sound = np.concatenate([play.samples for play in self.sounds]).astype(float)
         spectrum = np.abs(np.fft.rfft(sound * np.hanning(sound.size)))
-        return float(np.fft.rfftfreq(sound.size, 1 / self.played[0].rate)[int(spectrum.argmax())])
+        return float(np.fft.rfftfreq(sound.size, 1 / self.sounds[0].rate)[int(spectrum.argmax())])
 
 
 def whistle(hertz: float) -> Script:
@@ -187,7 +187,7 @@ def whistle(hertz: float) -> Script:
 async def on_the_phone(callee: Callee, transport: str, hertz: float) -> tuple[Run, Recorder]:
     wire = Recorder(PHONES[transport]())
     options = replace(OPTIONS, transport=transport, greeting_timeout_s=0.1)
-    line = SocketLine(callee, options, wire)
+    line = SocketLine(callee, options, cast(Wire, wire))
     return await along(line, callee, whistle(hertz), options), wire
 
 
@@ -206,7 +206,7 @@ async def test_two_callers_at_once_hear_each_their_own_sound(start: Start) -> No
     assert low.ok and high.ok
     for wire, own, other in ((heard_low, 500, 1300), (heard_high, 1300, 500)):
         assert wire.hertz() == pytest.approx(own, rel=0.02)
-        sound = np.concatenate([play.samples for play in wire.played]).astype(float)
+        sound = np.concatenate([play.samples for play in wire.sounds]).astype(float)
         spectrum = np.abs(np.fft.rfft(sound * np.hanning(sound.size)))
         bins = np.fft.rfftfreq(sound.size, 1 / 8000)
         near = spectrum[np.abs(bins - other) < 30].max()
@@ -217,7 +217,7 @@ async def test_two_callers_at_once_hear_each_their_own_sound(start: Start) -> No
 async def test_a_key_of_the_telephone_arrives(start: Start, transport: str) -> None:
     callee = start(transport, GREETS="never", ANSWERS="no")
     wire = Recorder(PHONES[transport]())
-    line = SocketLine(callee, replace(OPTIONS, transport=transport), wire)
+    line = SocketLine(callee, replace(OPTIONS, transport=transport), cast(Wire, wire))
     signalling = Signalling(callee, timeout_s=5)
     try:
         await line.connect(await signalling.start(transport), signalling)

@@ -144,6 +144,30 @@ def test_a_bot_that_does_not_greet_is_mentioned() -> None:
     assert "does not greet" in verdict(report(replace(GOOD, greeted=False)), "first word")[1]
 
 
+def test_barge_in_is_counted_over_all_interruptions() -> None:
+    assert all(v.about != "barge-in" for v in report(GOOD).verdict)
+    turns = (Exchange("a", 300.0, barge_in_ms=200.0), Exchange("b", 300.0, barge_in_ms=600.0), Exchange("c", None))
+    run = replace(GOOD, turns=turns)
+    assert run.barge_in_ms == 600.0
+    made = replace(report(run), transport="twilio")
+    body = made.to_json()
+    assert body["summary"]["barge_in_ms"] == {"p50": 400.0, "p95": 580.0}
+    assert body["runs"][0]["barge_in_ms"] == 600.0
+    assert [turn["barge_in_ms"] for turn in body["runs"][0]["turns"]] == [200.0, 600.0, None]
+    assert verdict(made, "barge-in") == (None, "Interrupted, the bot talks on for 0.40 s.")
+    text = page(made)
+    assert "Barge-in" in text and "1 call over twilio" in text
+
+
+def test_a_line_without_ice_and_dtls_has_phases_that_add_up() -> None:
+    run = replace(
+        GOOD, phases=Phases(20.0, 5.0, 0.0, 0.0, 75.0), first_word_ms=100.0, candidate_pair=None, ahead_ms=160.0
+    )
+    body = run.to_json()
+    assert sum(body["phases_ms"].values()) == body["first_word_ms"]
+    assert body["candidate_pair"] is None and body["audio"]["ahead_ms"] == 160.0
+
+
 def test_the_page_is_one_file_that_asks_nobody_for_anything() -> None:
     text = page(report(GOOD, FAILED, sessions=2))
     own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)

@@ -37,7 +37,7 @@ def page(report: Report) -> str:
         "audio": _audio(report.runs),
     }
     slots = {
-        "title": escape(f"Calls to {report.url}"),
+        "title": escape(f"Calls to {report.url} over {report.transport}"),
         "url": escape(report.url),
         "when": escape(report.runs[0].started_at[:19].replace("T", " ") + " UTC" if report.runs else ""),
         "counted": escape(_counted(report)),
@@ -68,7 +68,7 @@ def _embedded(body: dict[str, Any]) -> str:
 def _counted(report: Report) -> str:
     count = len(report.runs)
     calls = "1 call" if count == 1 else f"{count} calls"
-    return calls + (f", {report.sessions} at once" if report.sessions > 1 else "")
+    return f"{calls} over {report.transport}" + (f", {report.sessions} at once" if report.sessions > 1 else "")
 
 
 # ---------------------------------------------------------------- words and tables
@@ -77,12 +77,14 @@ def _counted(report: Report) -> str:
 def _tiles(report: Report) -> str:
     summary = report.summary
     share = summary.lost / (summary.packets + summary.lost) if summary.packets else None
+    barged = summary.barge_in_ms
     tiles = (
         ("Heard", f"{summary.ok}/{summary.ok + summary.failed}", "calls"),
         ("First word", _s(summary.first_word_ms.p50), f"p95 {_s(summary.first_word_ms.p95)}"),
         ("Voice to voice", _s(summary.voice_to_voice_ms.p50), f"p95 {_s(summary.voice_to_voice_ms.p95)}"),
         ("Lost", "–" if share is None else f"{share:.1%}", f"jitter {_ms(summary.jitter_ms.p50)}"),
         ("Largest gap", _ms(summary.max_gap_ms.p50), f"p95 {_ms(summary.max_gap_ms.p95)}"),
+        *([("Barge-in", _s(barged.p50), f"p95 {_s(barged.p95)}")] if barged.p50 is not None else []),
     )
     return "".join(
         f'<div class="tile"><span>{name}</span><strong>{escape(value)}</strong><small>{escape(more)}</small></div>'
@@ -122,6 +124,7 @@ def _runs(runs: Sequence[Run]) -> str:
             _s(run.first_word_ms),
             _s(v2v[len(v2v) // 2] if v2v else None),
             f"{run.answered}/{len(run.turns)}",
+            _s(run.barge_in_ms),
             f"{run.audio.lost}/{run.audio.packets + run.audio.lost}",
             _ms(run.audio.jitter_ms),
             _ms(run.audio.max_gap_ms),

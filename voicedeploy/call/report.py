@@ -53,6 +53,8 @@ class Summary:
     failed: int
     first_word_ms: Spread
     voice_to_voice_ms: Spread
+    barge_in_ms: Spread
+    """Over all turns in which a bot that was talking was interrupted."""
     phases_ms: dict[str, Spread]
     jitter_ms: Spread
     max_gap_ms: Spread
@@ -67,6 +69,7 @@ class Summary:
             "failed": self.failed,
             "first_word_ms": self.first_word_ms.to_json(),
             "voice_to_voice_ms": self.voice_to_voice_ms.to_json(),
+            "barge_in_ms": self.barge_in_ms.to_json(),
             "phases_ms": {name: spread.to_json() for name, spread in self.phases_ms.items()},
             "audio": {
                 "packets": self.packets,
@@ -149,6 +152,7 @@ class Report:
             failed=len(self.runs) - len(good),
             first_word_ms=Spread.of(run.first_word_ms for run in good if run.first_word_ms is not None),
             voice_to_voice_ms=Spread.of(answers),
+            barge_in_ms=Spread.of(t.barge_in_ms for run in good for t in run.turns if t.barge_in_ms is not None),
             phases_ms={
                 name: Spread.of(ms for run in good if (ms := getattr(run.phases, name)) is not None)
                 for name in ("start", "offer", "ice", "dtls", "first_word")
@@ -168,6 +172,7 @@ class Report:
             _heard(self.runs, summary),
             _first_word(self.runs, summary),
             _voice_to_voice(summary, same_machine=self.same_machine),
+            *_barge_in(summary),
             _audio(summary, self.runs),
             *_own_lag(self.runs),
         )
@@ -212,7 +217,7 @@ def _first_word(runs: Sequence[Run], summary: Summary) -> Verdict:
 def _largest_phase(summary: Summary) -> str:
     reasons = {
         "start": "the machine or process starts cold: keep one warm (`pool.warm`)",
-        "offer": "candidates are gathered: a STUN or TURN server that does not answer costs seconds",
+        "offer": "a STUN or TURN server that does not answer costs seconds; over a socket, its handshake",
         "ice": "the path is being found: the direct one is blocked, or far away",
         "dtls": "the encrypted channel comes up: the bot's process is busy, or far away",
         "first_word": "the bot itself prepares its greeting: models loaded at connect, a slow first service",
@@ -235,6 +240,14 @@ def _voice_to_voice(summary: Summary, *, same_machine: bool) -> Verdict:
     else:
         text += f": slower than the {goal}. The segments in the bot's log show which service takes it."
     return Verdict("voice to voice", p50 <= most, text)
+
+
+def _barge_in(summary: Summary) -> list[Verdict]:
+    """No promise is made here: what is polite depends on the conversation."""
+    p50 = summary.barge_in_ms.p50
+    if p50 is None:
+        return []
+    return [Verdict("barge-in", None, f"Interrupted, the bot talks on for {_s(p50)}.")]
 
 
 def _audio(summary: Summary, runs: Sequence[Run]) -> Verdict:

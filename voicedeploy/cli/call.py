@@ -24,7 +24,13 @@ def call(
         list[Path] | None, typer.Option("--wav", help="Say this instead; once for each turn.", metavar="FILE")
     ] = None,
     turns: Annotated[int, typer.Option("--turns", min=0, max=4, help="How many of the shipped sentences to say.")] = 2,
+    transport: Annotated[
+        str | None, typer.Option("--transport", help="Call this way; otherwise as the front says.", metavar="T")
+    ] = None,
     relay_only: Annotated[bool, typer.Option("--relay-only", help="Only through the TURN server.")] = False,
+    barge_in: Annotated[
+        bool, typer.Option("--barge-in", help="Speak while the bot talks, and measure how long it goes on.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option("--report", help="Write a page with pictures.", metavar="FILE.html")
     ] = None,
@@ -40,9 +46,9 @@ def call(
     if report is not None and not report.resolve().parent.is_dir():
         raise UsageError(f"{report.parent}: there is no such folder")
     callee = _callee(url, file, where, host)
-    patience = CallOptions(relay_only=relay_only)
+    how = CallOptions(transport=options.kind(transport) if transport else "", relay_only=relay_only, barge_in=barge_in)
     with _watched(runs * sessions, quiet=json) as tell:
-        made = asyncio.run(call_many(callee, script, patience, runs=runs, sessions=sessions, progress=tell))
+        made = asyncio.run(call_many(callee, script, how, runs=runs, sessions=sessions, progress=tell))
     if report is not None:
         from voicedeploy.call.html import page  # Plotly is read only by those who want the picture
 
@@ -101,6 +107,7 @@ def _watched(total: int, *, quiet: bool) -> "Iterator[Callable[[Progress], None]
 
 
 def _print(made: "Report", report: Path | None) -> None:
+    show.line(f"transport       {made.transport}")
     if len(made.runs) == 1:
         _one(made.runs[0])
     else:
@@ -115,13 +122,15 @@ def _print(made: "Report", report: Path | None) -> None:
 def _one(run: "Run") -> None:
     phases = run.phases.to_json()
     if run.first_word_ms is not None:
-        parts = " + ".join(f"{name.replace('_', ' ')} {ms:.0f}" for name, ms in phases.items() if ms is not None)
+        parts = " + ".join(f"{name.replace('_', ' ')} {ms:.0f}" for name, ms in phases.items() if ms)
         show.line(f"first word      {run.first_word_ms / 1000:.2f} s   ({parts} ms)")
     if run.greeting:
         show.line(f"bot             “{run.greeting}”")
     for turn in run.turns:
         took = f"{turn.voice_to_voice_ms / 1000:.2f} s" if turn.voice_to_voice_ms is not None else "no answer"
         show.line(f"voice to voice  {took}   “{turn.heard or turn.asked}” → “{turn.said or '…'}”")
+    if run.barge_in_ms is not None:
+        show.line(f"barge-in        talked on for {run.barge_in_ms / 1000:.2f} s after the caller had begun")
     audio = run.audio
     gap = f"jitter {audio.jitter_ms:.1f} ms, largest gap {audio.max_gap_ms or 0:.0f} ms"
     show.line(f"audio           {audio.packets} packets, {audio.lost} lost, {gap}")
@@ -133,7 +142,11 @@ def _one(run: "Run") -> None:
 def _many(made: "Report") -> None:
     summary = made.summary.to_json()
     show.line(f"{made.summary.ok} of {len(made.runs)} calls heard")
-    for name, label in (("first_word_ms", "first word"), ("voice_to_voice_ms", "voice to voice")):
+    for name, label in (
+        ("first_word_ms", "first word"),
+        ("voice_to_voice_ms", "voice to voice"),
+        ("barge_in_ms", "barge-in"),
+    ):
         spread = summary[name]
         if spread["p50"] is not None:
             show.line(f"{label:<15} p50 {spread['p50'] / 1000:.2f} s   p95 {spread['p95'] / 1000:.2f} s")

@@ -79,8 +79,9 @@ class SocketLine:
         reason = self._socket.close_reason if self._socket else ""
         what = f"with {code}" + (f" ({reason})" if reason else "")
         if code == 1006:
-            what = "without a word (1006): its process died, or something in between cut the connection"
-        return Failure("socket", f"the bot's end closed the socket {what}", "`voicedeploy logs` has the bot's side")
+            what = "without a word (1006): it failed, or something in between cut the connection"
+        hint = "`voicedeploy logs` has the bot's side: a bot without its carrier's credentials ends so, for one"
+        return Failure("socket", f"the bot's end closed the socket {what}", hint)
 
     def lateness(self) -> list[float]:
         return self._mouth.lateness

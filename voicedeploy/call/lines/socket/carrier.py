@@ -74,7 +74,7 @@ class Carrier:
         return ulaw.encode(samples)
 
     def heard(self, media: Mapping[str, Any]) -> Play:
-        return Play(ulaw.decode(b64decode(media["payload"])), self.rate)
+        return Play(ulaw.decode(b64decode(media["payload"], validate=True)), self.rate)
 
     # ---------------------------------------------------------------- for their use
 

@@ -50,7 +50,7 @@ class Exotel(Carrier):
         return samples.astype("<i2").tobytes()
 
     def heard(self, media: Mapping[str, Any]) -> Play:
-        return Play(np.frombuffer(b64decode(media["payload"]), "<i2"), self.rate)
+        return Play(np.frombuffer(b64decode(media["payload"], validate=True), "<i2"), self.rate)
 
     def _message(self, event: str, **body: Any) -> str:
         return json.dumps({"event": event, "sequence_number": str(self.count()), "stream_sid": self.stream, **body})

@@ -60,7 +60,10 @@ class Plivo(Carrier):
 
     def heard(self, media: Mapping[str, Any]) -> Play:
         if "l16" in str(media.get("contentType", "")).lower():
-            return Play(np.frombuffer(b64decode(media["payload"]), "<i2"), int(media.get("sampleRate", self.rate)))
+            return Play(
+                np.frombuffer(b64decode(media["payload"], validate=True), "<i2"),
+                int(media.get("sampleRate", self.rate)),
+            )
         return super().heard(media)
 
     def _message(self, event: str, **body: Any) -> str:
