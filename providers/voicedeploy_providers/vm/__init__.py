@@ -19,7 +19,7 @@ from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
 from voicedeploy_providers.vm import checks, facts, journal, packets, relays, releasing, setup
-from voicedeploy_providers.vm.entrance import Entrance, entrance, site
+from voicedeploy_providers.vm.entrance import Entrance, entrance, site, spare_streams
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
 from voicedeploy_providers.vm.machine import Machine
 from voicedeploy_providers.vm.network.looking import Mapped
@@ -241,6 +241,8 @@ class Vm:
         media = receives_media(want.transport.kind)
         before = setup.steps(bot, self._options, seen, mine, media=media)
         caddy = setup.site(places, seen, at, text)
+        if caddy:
+            spare_streams(seen)
         switch = releasing.switch(bot, release, record, seen)
         if not (before or caddy or switch) and now and now.ready:
             return Plan(self.name, bot, release, release)
@@ -303,6 +305,7 @@ class Vm:
                 unit = places.unit(release.id)
                 steps.append(Step("-", "unit", f"{release.id}, {calls}", Stop(unit, grace)))
         if there.site:
+            spare_streams(seen, but=have.bot)
             steps.append(setup.no_site(places))
         if there.ports:
             steps += setup.close_firewall(have.bot, seen, there.ports, last)

@@ -1,6 +1,5 @@
 """What of voicedeploy itself goes to a host: the front and the caller, exactly as they are here, and uv."""
 
-import hashlib
 import subprocess
 import sys
 from importlib.metadata import version
@@ -8,34 +7,13 @@ from pathlib import Path
 
 import uv
 
-import voicedeploy
+from voicedeploy import beside
 from voicedeploy.errors import NotReady
 from voicedeploy.plan import Command, Step, Upload
 from voicedeploy_providers.vm.facts import Facts
 from voicedeploy_providers.vm.places import ROOT, UV_ENVIRONMENT, engine
 
-_PACKAGE = Path(voicedeploy.__file__).parent
-_ROOMS = ("serve", "call")
-_ALONE = ("__init__.py", "errors.py", "data/host.lock")
 _LINUX = {"x86_64": "x86_64-unknown-linux-musl", "aarch64": "aarch64-unknown-linux-musl"}
-
-
-def files() -> tuple[str, ...]:
-    """Relative to the folder that holds the package."""
-    rooms = (path for room in _ROOMS for path in (_PACKAGE / room).rglob("*"))
-    inside = (path for path in rooms if path.is_file() and "__pycache__" not in path.parts)
-    found = {path.relative_to(_PACKAGE).as_posix() for path in inside} | set(_ALONE)
-    return tuple(f"voicedeploy/{name}" for name in sorted(found))
-
-
-def identity() -> str:
-    """Seven hexadecimal digits that change with every byte of what goes to a host."""
-    digest = hashlib.sha256()
-    for name in files():
-        content = (_PACKAGE.parent / name).read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()[:7]
 
 
 def uv_version() -> str:
@@ -53,11 +31,11 @@ def steps(facts: Facts) -> list[Step]:
         tool = _uv_for(facts.machine)
         upload = Upload(tool.parent, (tool.name,), f"{ROOT}/uv/{uv_version()}")
         made.append(Step("+", "uv", uv_version(), upload))
-    name = identity()
+    name = beside.identity()
     if name not in facts.engines:
         folder = engine(name)
         made += [
-            Step("+", "engine", f"{name}, {len(files())} files", Upload(_PACKAGE.parent, files(), folder)),
+            Step("+", "engine", f"{name}, {len(beside.files())} files", Upload(beside.FOLDER, beside.files(), folder)),
             Step("+", "packages", "of the engine", Command(("sh", "-c", _MAKE, "sh", uv_on_host()), folder, _ENV)),
         ]
     return made
