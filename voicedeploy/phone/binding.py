@@ -68,7 +68,7 @@ def numbers(account: Account) -> list[Number]:
 def bind(account: Account, number: Number, url: str) -> None:
     """Returns when the carrier says that the number leads to `url`."""
     if number.bound and number.application:
-        account.update(number.application.id, url)
+        account.update(number.application, url)
     else:
         digits = number.owned.number.removeprefix("+")
         made = account.create(f"voicedeploy-{digits}-{number.owned.target or _NOTHING}", url)

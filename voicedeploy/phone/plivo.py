@@ -38,8 +38,8 @@ class Plivo:
         json = {"app_name": name, **_addresses(url)}
         return str(self._rest.change("POST", f"{self._root}/Application/", json=json)["app_id"])
 
-    def update(self, id: str, url: str) -> None:
-        self._rest.change("POST", f"{self._root}/Application/{id}/", json=_addresses(url))
+    def update(self, application: Application, url: str) -> None:
+        self._rest.change("POST", f"{self._root}/Application/{application.id}/", json=_addresses(url))
 
     def delete(self, id: str) -> None:
         self._rest.change("DELETE", f"{self._root}/Application/{id}/")

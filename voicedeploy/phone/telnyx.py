@@ -39,8 +39,10 @@ class Telnyx:
         json = {"friendly_name": name, **_addresses(url)}
         return str(self._rest.change("POST", "/v2/texml_applications", json=json)["data"]["id"])
 
-    def update(self, id: str, url: str) -> None:
-        self._rest.change("PATCH", f"/v2/texml_applications/{id}", json=_addresses(url))
+    def update(self, application: Application, url: str) -> None:
+        # The name is asked for again.
+        json = {"friendly_name": application.name, **_addresses(url)}
+        self._rest.change("PATCH", f"/v2/texml_applications/{application.id}", json=json)
 
     def delete(self, id: str) -> None:
         self._rest.change("DELETE", f"/v2/texml_applications/{id}")

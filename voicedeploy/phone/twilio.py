@@ -35,8 +35,8 @@ class Twilio:
         form = {"FriendlyName": name, **_addresses(url)}
         return str(self._rest.change("POST", f"{self._root}/Applications.json", form=form)["sid"])
 
-    def update(self, id: str, url: str) -> None:
-        self._rest.change("POST", f"{self._root}/Applications/{id}.json", form=_addresses(url))
+    def update(self, application: Application, url: str) -> None:
+        self._rest.change("POST", f"{self._root}/Applications/{application.id}.json", form=_addresses(url))
 
     def delete(self, id: str) -> None:
         self._rest.change("DELETE", f"{self._root}/Applications/{id}.json")
