@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from voicedeploy import environment, readiness
-from voicedeploy.network import receives_media
+from voicedeploy.network import ServesHttp, need, receives_media
 from voicedeploy.options import ports
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy.turn import Outcome
+from voicedeploy_providers.vm.entrance import lets_streams_live
 from voicedeploy_providers.vm.facts import Facts, Ports
 from voicedeploy_providers.vm.options import Options
 
@@ -36,6 +37,7 @@ def findings(
         *_room(spec, facts),
         *_disk(spec, facts),
         *_web(facts),
+        *_streams(spec, facts),
         *_ports(spec, options, facts, mine),
         *readiness.findings(spec, secrets, tried),
     ]
@@ -116,6 +118,16 @@ def _web(facts: Facts) -> list[Finding]:
                         f"move {user} to another port, or let it go: systemctl disable --now {user}")
             ]  # fmt: skip
     return []
+
+
+def _streams(spec: Spec, facts: Facts) -> list[Finding]:
+    if not isinstance(need(spec.transport.kind), ServesHttp) or lets_streams_live(facts):
+        return []
+    said = f"Caddy {facts.caddy or facts.caddy_offered} cuts WebSockets when it reads its files again"
+    return [
+        Finding("VD304", "warning", "https", f"{said}: while a call runs, no bot comes to this host or goes from it",
+                "install Caddy 2.7 or later: https://caddyserver.com/docs/install")
+    ]  # fmt: skip
 
 
 def _ports(spec: Spec, options: Options, facts: Facts, mine: Ports) -> list[Finding]:

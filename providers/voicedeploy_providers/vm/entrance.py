@@ -6,8 +6,9 @@ from ipaddress import ip_address
 from typing import Literal
 
 from voicedeploy.errors import NotReady
+from voicedeploy.network import ServesHttp, Transport, need
 from voicedeploy.render import render
-from voicedeploy_providers.vm.facts import Facts
+from voicedeploy_providers.vm.facts import Facts, Front
 from voicedeploy_providers.vm.network.addresses import Kind, kind
 from voicedeploy_providers.vm.options import Options
 
@@ -96,9 +97,33 @@ def site(bot: str, at: Entrance, options: Options, facts: Facts, port: int, drai
             "acme_ca": options.acme_ca,
             "acme_ca_root": options.acme_ca_root,
             "port": port,
-            "delay_s": drain_s if version(facts.caddy or facts.caddy_offered) >= _STREAM_DELAY else 0,
+            "delay_s": drain_s if lets_streams_live(facts) else 0,
         },
     )
+
+
+def spare_streams(facts: Facts, *, but: str = "") -> None:
+    """`NotReady` if calls over WebSockets, of any bot `but` that one, would be cut by Caddy reading its files again."""
+    cut = sum(front.sessions for front in facts.fronts if front.bot != but and _streams(facts, front))
+    if cut:
+        raise NotReady(
+            f"{cut} calls over WebSockets run on the host, and Caddy {facts.caddy} would cut them by reading its files",
+            hint="wait until they have ended (`voicedeploy status`), or install a newer one when no call runs:"
+            " https://caddyserver.com/docs/install",
+        )
+
+
+def lets_streams_live(facts: Facts) -> bool:
+    """Whether the Caddy that is there, or would be installed, can read its files without cutting WebSockets."""
+    return version(facts.caddy or facts.caddy_offered) >= _STREAM_DELAY
+
+
+def _streams(facts: Facts, front: Front) -> bool:
+    """Whether calls of this front go through Caddy all the time, and its file does not say that they may live on."""
+    bot = facts.of(front.bot)
+    transport = next((r.transport for r in bot.releases if r.id == front.release), "")
+    over_socket = transport in set(Transport) and isinstance(need(Transport(transport)), ServesHttp)
+    return over_socket and "stream_close_delay" not in bot.site
 
 
 def version(text: str) -> tuple[int, int]:

@@ -74,3 +74,11 @@ def test_a_release_with_the_same_packages_needs_little(spec: Spec) -> None:
     there: dict[str, Any] = {"bot": "front-desk", "front-desk__env": environment.digest(spec), "disk_kb": "200000"}
     assert found(spec, **there) == {}
     assert "VD203" in found(spec, **{**there, "disk_kb": "40000"})
+
+
+def test_a_caddy_that_cuts_sockets(small_project: Path) -> None:
+    file = small_project / "voicedeploy.toml"
+    file.write_text(file.read_text() + '\n[transport]\nkind = "websocket"\n')
+    spec = load(file)
+    assert "warning: Caddy 2.6.2-5 cuts WebSockets" in found(spec)["VD304"]
+    assert "VD304" not in found(spec, caddy="v2.10.2")

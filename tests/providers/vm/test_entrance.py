@@ -1,8 +1,11 @@
+import json
+
 import pytest
-from voicedeploy_providers.vm.entrance import entrance, site, version
+from voicedeploy_providers.vm.entrance import entrance, site, spare_streams, version
+from voicedeploy_providers.vm.facts import Facts
 from voicedeploy_providers.vm.options import Options
 
-from tests.providers.vm.seen import seen
+from tests.providers.vm.seen import encoded, seen
 from voicedeploy.errors import NotReady
 
 
@@ -56,6 +59,37 @@ def test_streams_live_through_a_reload_where_caddy_can_do_that() -> None:
     new = site("a", at, Options(), seen(caddy="2.8.4"), 7860, 1920)
     assert "stream_close_delay" not in old and "stream_close_delay 1920s" in new
     assert "reverse_proxy 127.0.0.1:7860" in old and "keepalive off" in old
+
+
+def talking(site: str = "", *, transport: str = "twilio", sessions: int = 2) -> Facts:
+    """A host on which calls of a bot `a` run, with this text in Caddy's file for it."""
+    told = {
+        "bot": "a", "release": "r1", "ready": {"ready": True},
+        "status": {"listening": True, "draining": False, "sessions": [{}] * sessions, "slots": {"max": 4, "warm": 1},
+                   "max_duration_s": 60},
+    }  # fmt: skip
+    return seen(
+        caddy="2.6.2",
+        bot="a",
+        a__site=encoded(site),
+        a__release="r1",
+        a__release__r1=encoded(f'transport = "{transport}"\n'),
+        front=json.dumps(told),
+    )
+
+
+def test_no_file_is_read_again_while_that_would_cut_calls() -> None:
+    with pytest.raises(NotReady, match="2 calls over WebSockets") as caught:
+        spare_streams(talking("https://x/ {}\n"))
+    assert "caddyserver.com" in caught.value.hint
+    for harmless in (
+        talking("stream_close_delay 1920s"),
+        talking(transport="webrtc"),
+        talking(transport="daily"),
+        talking(sessions=0),
+    ):
+        spare_streams(harmless)
+    spare_streams(talking(), but="a")
 
 
 def test_another_authority() -> None:
