@@ -2,7 +2,8 @@
 
 It runs the bot's file as an import would, and does in a call what the call's body says:
 `crash` ("session", "offer" or seconds after the offer), `signal`, `finish_after`, `vanish_after` (seconds until
-the client is gone), `ignore_end`, `ignore_all`, `eat` (bytes), `print`, `spawn` (a subprocess that stays), `latency`.
+the client is gone), `ignore_end`, `ignore_all`, `eat` (bytes), `print`, `spawn` (a subprocess that stays), `latency`;
+in a room also `never_joins`, `nobody_comes`, `comes_after` (seconds).
 """
 
 import ctypes
@@ -127,6 +128,8 @@ class Call:
                 case "finish":
                     say(self.sock, event="bot", state="finished")
                     os._exit(0)
+                case "come":
+                    say(self.sock, event="state", state="connected")
                 case "vanish":
                     say(self.sock, event="state", state="disconnected")
 
@@ -146,6 +149,8 @@ class Call:
                     out(text)
             case "offer":
                 self.offer(order)
+            case "join":
+                self.join(order)
             case "candidates":
                 if order["pc_id"] == self.pc_id:
                     say(self.sock, reply=order["id"], answer=None)
@@ -155,6 +160,22 @@ class Call:
                 out("end", order["reason"])
                 say(self.sock, event="bot", state="finished")
                 os._exit(0)
+
+    def join(self, order: dict[str, Any]) -> None:
+        door = {name: value for name, value in order.items() if name not in ("op", "id")}
+        out("joins", json.dumps(door))
+        say(self.sock, reply=order["id"], answer={})
+        say(self.sock, event="state", state="connecting")
+        say(self.sock, event="bot", state="started")
+        if self.body.get("never_joins"):
+            return
+        say(self.sock, event="state", state="joined")
+        if self.body.get("nobody_comes"):
+            return
+        self.after(self.body.get("comes_after", 0), "come")
+        for key, what in (("crash", "crash"), ("finish_after", "finish"), ("vanish_after", "vanish")):
+            if isinstance(self.body.get(key), int | float):
+                self.after(self.body[key], what)
 
     def offer(self, order: dict[str, Any]) -> None:
         if self.body.get("crash") == "offer":

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -117,6 +118,9 @@ class Transport(Section):
     relay_only: bool = False
     """The bot names no address but its relay's."""
     cloudflare_api: str = "https://rtc.live.cloudflare.com"
+    region: str = ""
+    """Where the rooms are; "" leaves it to the service."""
+    daily_api: str = "https://api.daily.co/v1"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -158,6 +162,8 @@ class SessionLimits(Section):
     """How long nobody may say a word, for bots that take `runner_args.pipeline_idle_timeout_secs`."""
     offer_timeout_s: float = Field(default=30, gt=0)
     connect_timeout_s: float = Field(default=30, gt=0)
+    join_timeout_s: float = Field(default=120, gt=0)
+    """From the moment the bot is in its room until somebody has come: a person reads, and lets the microphone in."""
     leave_s: float = Field(default=30, gt=0)
     """How long a bot may take to leave after its client has left: time to write its notes."""
     grace_s: float = Field(default=5, gt=0)
@@ -304,6 +310,33 @@ def _look(path: Path, config: FrontConfig) -> None:
                 f"{path}: transport.ice_servers: the secret {name} is not set",
                 hint=f"voicedeploy secrets set {name}, then voicedeploy up",
             )
+    room_secrets(config)
+
+
+# By these the front makes rooms; Pipecat's own runner reads the same.
+ROOM_SECRETS = {
+    "daily": ("DAILY_API_KEY",),
+    "livekit": ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"),
+}
+
+
+def room_secrets(config: FrontConfig) -> dict[str, str]:
+    """Raises `ConfigError` if one is missing."""
+    kind, file = config.transport.kind, config.bot.env_file
+    secrets = read_secrets(file) if file else {}
+    names = ROOM_SECRETS.get(kind, ())
+    if missing := [name for name in names if not secrets.get(name, "").strip()]:
+        raise ConfigError(
+            f"{kind} makes no rooms without {', '.join(missing)}",
+            hint=f"voicedeploy secrets set {' '.join(missing)}, then voicedeploy up",
+        )
+    found = {name: secrets[name].strip() for name in names}
+    if not re.match(r"(wss?|https?)://[^/]", found.get("LIVEKIT_URL", "ws://-")):
+        raise ConfigError(
+            "LIVEKIT_URL is not the address of a server",
+            hint="voicedeploy secrets set LIVEKIT_URL: it begins with wss://",
+        )
+    return found
 
 
 def _credential(file: Path) -> bool:

@@ -28,6 +28,8 @@ BUSY_RETRY_S = 5.0
 STARTING_RETRY_S = 2.0
 DRAINING_RETRY_S = 2.0
 FAILED_RETRY_S = 30.0
+# When the front ends: for what is still to be cleared away after calls.
+CLEARING_S = 5.0
 # Why a call ended is remembered for so many calls, for a client that asks too late.
 REMEMBERED = 256
 
@@ -49,7 +51,7 @@ class Front:
         ports = config.media.udp_ports
         self._free = [Slot(number, ports[number:] + ports[:number]) for number in reversed(range(config.pool.max))]
         self._cores = cores() if config.session.cpu <= 1 else []
-        self.way = ways.make(config)
+        self.way = ways.make(config, log)
         self._lives: set[asyncio.Task[None]] = set()
         self._guests: set[asyncio.Task[None]] = set()
         self._ended: OrderedDict[str, Ended] = OrderedDict()
@@ -65,10 +67,16 @@ class Front:
         """Ends every call and every process now."""
         self.draining = True
         self._end_all()
-        while going := self._lives | self._guests:
-            await asyncio.wait(going)
+        while self.sessions or self._guests:
+            await asyncio.wait(self._lives | self._guests, return_when=asyncio.FIRST_COMPLETED)
+        if self._lives:
+            _, late = await asyncio.wait(self._lives, timeout=CLEARING_S)
+            for life in late:
+                life.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self.pool.close()
         await self.relay.close()
+        await self.way.close()
 
     def admit(self, *, transport: str, body: JsonValue) -> Session:
         """Takes a slot for a new call. Atomic: between the look and the taking nothing else runs.

@@ -260,6 +260,10 @@ class Session:
             self._client_left = False
             self._deadlines.pop("no-connection", None)
             self._deadlines.pop("client-left", None)
+        elif state == "joined":
+            # The bot is in its room; a person takes longer than a peer connection.
+            self.state = "joined"
+            self._deadlines["no-connection"] = self._loop.time() + self._config.session.join_timeout_s
         elif state == "disconnected":
             self.state = "disconnected"
             self._client_left = True

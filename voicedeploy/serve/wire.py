@@ -70,7 +70,8 @@ class Ready(Message):
 
 class State(Message):
     event: Literal["state"]
-    state: Literal["connecting", "connected", "disconnected"]
+    state: Literal["connecting", "joined", "connected", "disconnected"]
+    """`joined`: the bot is in its room, alone."""
 
 
 class BotState(Message):

@@ -9,6 +9,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from voicedeploy.serve.config import FrontConfig
+from voicedeploy.serve.log import Log
 from voicedeploy.serve.requests import StartRequest
 from voicedeploy.serve.session import Session
 
@@ -20,6 +21,8 @@ MODULES = {
     "telnyx": "socket",
     "plivo": "socket",
     "exotel": "socket",
+    "daily": "daily",
+    "livekit": "livekit",
 }
 
 
@@ -30,12 +33,16 @@ class Way(Protocol):
         ...
 
     async def end(self, session: Session) -> None:
-        """The call's process is gone."""
+        """The call's process is gone. Raises nothing."""
+        ...
+
+    async def close(self) -> None:
+        """The front ends; every call has ended."""
         ...
 
 
-def make(config: FrontConfig) -> Way:
+def make(config: FrontConfig, log: Log) -> Way:
     """The way of the transport that this front serves; one that it cannot serve is refused where its bot is loaded."""
     module = importlib.import_module(f"{__name__}.{MODULES.get(config.transport.kind, 'webrtc')}")
-    way: Way = module.open_way(config)
+    way: Way = module.open_way(config, log)
     return way

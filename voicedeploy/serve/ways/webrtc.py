@@ -3,6 +3,7 @@
 from pydantic import JsonValue
 
 from voicedeploy.serve.config import FrontConfig
+from voicedeploy.serve.log import Log
 from voicedeploy.serve.requests import StartRequest
 from voicedeploy.serve.session import Session
 from voicedeploy.serve.ways import Way
@@ -11,7 +12,7 @@ from voicedeploy.serve.ways import Way
 DEFAULT_ICE = "stun:stun.l.google.com:19302"
 
 
-def open_way(config: FrontConfig) -> Way:
+def open_way(config: FrontConfig, log: Log) -> Way:
     return WebRTC(config)
 
 
@@ -26,4 +27,7 @@ class WebRTC:
         return {"iceConfig": {"iceServers": servers}} if servers else {}
 
     async def end(self, session: Session) -> None:
+        return
+
+    async def close(self) -> None:
         return

@@ -90,6 +90,7 @@ class Call:
         self._project = project
         self._transport: Transport | None = None
         self._idle_s: float | None = None
+        self._state: State | None = None
         self._running: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
@@ -151,7 +152,9 @@ class Call:
         self._running = asyncio.create_task(self._run_bot(runner_args))
 
     def state(self, state: State) -> None:
-        self._channel.send({"event": "state", "state": state})
+        if state != self._state:
+            self._state = state
+            self._channel.send({"event": "state", "state": state})
 
     def gone(self) -> None:
         self.state("disconnected")

@@ -11,8 +11,6 @@ from .log import log
 _MODULES = (
     "pipecat.runner.types",
     "pipecat.runner.utils",
-    "pipecat.transports.smallwebrtc.connection",
-    "pipecat.transports.smallwebrtc.transport",
     "pipecat.observers.user_bot_latency_observer",
     "pipecat.workers.runner",
 )

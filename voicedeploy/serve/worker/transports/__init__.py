@@ -20,9 +20,12 @@ MODULES = {
     "telnyx": "websocket",
     "plivo": "websocket",
     "exotel": "websocket",
+    "daily": "daily",
+    "livekit": "livekit",
 }
 
-State = Literal["connecting", "connected", "disconnected"]
+# `joined`: the bot is in its room, and nobody else yet.
+State = Literal["connecting", "joined", "connected", "disconnected"]
 
 
 Kind = Literal["bad-offer", "unknown-pc", "no-candidates", "taken", "failed"]

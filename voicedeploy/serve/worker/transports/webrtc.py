@@ -1,6 +1,7 @@
 """Pipecat's SmallWebRTC: one peer connection for the call, across restarts of it."""
 
 import asyncio
+import importlib
 import inspect
 import time
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,9 @@ async def rehearse() -> None:
     from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
     from aiortc.codecs.opus import OpusDecoder, OpusEncoder
     from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+
+    # The bot's own first import of it otherwise, in the call.
+    importlib.import_module("pipecat.transports.smallwebrtc.transport")
 
     caller = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     connection = SmallWebRTCConnection()
