@@ -277,6 +277,9 @@ def parameters(source: Source, name: str) -> dict[str, Any] | None:
         if kept != "allow":
             made["fields"] = sorted({f for _, node in line for f in fields(node)})
             made["unknown"] = "dropped" if pydantic and not kept else "refused"
+    if not frame and (function := next((f for _, node in line if (f := init(node))), None)) and not function.args.kwarg:
+        made["fields"] = sorted(a.arg for a in [*function.args.args[1:], *function.args.kwonlyargs])
+        made["unknown"] = "refused"
     if old:
         made["deprecated"] = dict(sorted(old.items()))
     return made or None
@@ -372,7 +375,7 @@ def table(folder: Path, version: str) -> dict[str, Any]:
             m.name: {
                 "names": " ".join(sorted(n for n in m.names if not n.startswith("_"))),
                 "from": {n: where for n, q in sorted(m.names.items())
-                         if not q.startswith(f"{m.name}.") and (where := source.where(q)) in known},
+                         if q != f"{m.name}.{n}" and (where := source.where(q)) in known},
                 "open": m.open,
             }
             for m in source.modules.values()

@@ -11,14 +11,17 @@ from voicedeploy.lint.writing import renamed, without
 
 
 def keywords(bot: Bot) -> Iterator[Fault]:
+    seen: set[tuple[str, int, str]] = set()
     for made in bot.made:
         fields = bot.pipecat.fields(made.cls)
         if fields is None or made.derived:
             continue
         for given in made.given.found.values():
             once = bot.pipecat.once(made.cls, given.name)
-            if given.name in fields or not (once or bot.knows_all):
+            place = (given.module.path, given.at.lineno, given.name)
+            if given.name in fields or place in seen or not (once or bot.knows_all):
                 continue
+            seen.add(place)
             lost = once.get("lost") or ("Pipecat drops it without a word" if bot.pipecat.drops(made.cls) else
                                         "the bot fails here with a TypeError")  # fmt: skip
             now = str(once.get("now", ""))

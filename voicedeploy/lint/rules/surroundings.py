@@ -14,7 +14,9 @@ _RUNNER = "pipecat.runner.run"
 def surroundings(bot: Bot) -> Iterator[Fault]:
     for module in bot.modules.values():
         for node in module.nodes:
-            if isinstance(node, ast.Import | ast.ImportFrom) and _imports_runner(node) and _at_import(module, node):
+            if isinstance(node, ast.Import | ast.ImportFrom) and _imports_runner(node):
+                if _in_function(module, node) or _elsewhere(module, node):
+                    continue
                 yield Fault(
                     "VD168", "warning", module.path, node.lineno,
                     f"importing `{_RUNNER}` lets a .env file win over the environment, and sets ENV=local",
@@ -34,20 +36,20 @@ def _imports_runner(node: ast.Import | ast.ImportFrom) -> bool:
     return not node.level and (node.module == _RUNNER or _RUNNER in whole)
 
 
-def _at_import(module: Module, node: ast.AST) -> bool:
-    """Not under `__main__`, nor in a function, nor for type checkers alone."""
-    for up in module.above(node):
-        if isinstance(up, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            return False
-        if isinstance(up, ast.If) and ("__name__" in ast.unparse(up.test) or "TYPE_CHECKING" in ast.unparse(up.test)):
-            return False
-    return True
+def _in_function(module: Module, node: ast.AST) -> bool:
+    return any(isinstance(up, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) for up in module.above(node))
+
+
+def _elsewhere(module: Module, node: ast.AST) -> bool:
+    """Only when the file is run by itself, or for type checkers."""
+    tests = [ast.unparse(up.test) for up in module.above(node) if isinstance(up, ast.If)]
+    return any("__name__" in test or "TYPE_CHECKING" in test for test in tests)
 
 
 def _dotenv(module: Module, node: ast.Call) -> Iterator[Fault]:
     for keyword in node.keywords:
         if keyword.arg == "override" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True:
-            if not _at_import(module, node):
+            if _elsewhere(module, node):
                 continue
             start, end = module.span(keyword.value)
             yield Fault(
