@@ -122,7 +122,9 @@ def test_errors_come_first() -> None:
     assert set(severities) == {"error", "warning"}
 
 
-@pytest.mark.parametrize("text", ["async def bot(:\n", "\0", "\xff\xfe", "", "x = " + "(" * 300, "bot = 1\n", "# -*- x"])
+@pytest.mark.parametrize(
+    "text", ["async def bot(:\n", "\0", "\xff\xfe", "", "x = " + "(" * 300, "bot = 1\n", "# -*- x"]
+)
 def test_files_that_are_no_bot(text: str, tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text(text, "latin-1")
     assert lint(tmp_path, "bot.py", Transport.WEBRTC) == ()
