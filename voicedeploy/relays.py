@@ -63,7 +63,7 @@ def _finding(outcome: Outcome) -> Finding:
             )  # fmt: skip
         case "no-secret":
             return Finding(
-                "VD313", "warning", "turn", f"{url} was not tried: the value of {said} cannot be read from here",
+                "VD313", "warning", "turn", f"{url} was not tried: there is no value of {said} here",
                 f"to try it, run `check` with {said} in its environment; or prove it: voicedeploy call --relay-only",
             )  # fmt: skip
         case "no-key":

@@ -1,8 +1,12 @@
-"""Makes calls from where it runs: `python caller.py`, one `{"id", "url", "key"}` a line, one outcome a line."""
+"""Makes calls from where it runs: `python caller.py`, one `{"id", "url", "key"}` a line, one outcome a line.
+
+`relay_only` may be asked for too.
+"""
 
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 from voicedeploy.call import Callee, CallOptions, Script, call
@@ -14,7 +18,8 @@ PATIENCE = CallOptions(
 
 
 async def one(asked: dict[str, Any]) -> None:
-    run = await call(Callee.parse(asked["url"], key=asked["key"]), Script(()), PATIENCE)
+    options = replace(PATIENCE, relay_only=asked.get("relay_only", False))
+    run = await call(Callee.parse(asked["url"], key=asked["key"]), Script(()), options)
     pair = run.candidate_pair
     told = {
         "id": asked["id"],

@@ -77,11 +77,15 @@ class Front:
 
 
 class Lab:
-    def __init__(self) -> None:
+    """`turn_secret`: its relay takes credentials that are made of it, in place of fixed ones."""
+
+    def __init__(self, turn_secret: str = "") -> None:
+        self._turn_secret = turn_secret
         # Short, as a unix socket's path has to be.
         self.folder = Path(tempfile.mkdtemp(prefix="vdn-"))
         self.net = Namespaces()
         self._fronts: dict[tuple[Place, Settings], Front] = {}
+        self._served: list[Front] = []
         self._callers: dict[Client, subprocess.Popen[str]] = {}
         self._now: Network | None = None
 
@@ -136,7 +140,7 @@ class Lab:
 
     def _serve_relay(self) -> None:
         log = self.folder / "turn.log"
-        config = relay.prepare(self.folder)
+        config = relay.prepare(self.folder, self._turn_secret)
         process = self.net.start(self.servers, ["turnserver", "-c", str(config)], log=log)
         until = time.monotonic() + PATIENCE_S
         tries = " && ".join(f"(exec 3<>/dev/tcp/{relay.ADDRESSES[0]}/{port})" for port in (3478, 5349))
@@ -190,8 +194,11 @@ class Lab:
         for place, settings in fronts:
             if (place, settings) not in self._fronts:
                 self._fronts[place, settings] = self._front(place, settings)
+        self.until_ready(*self._fronts.values())
+
+    def until_ready(self, *fronts: Front) -> None:
         until = time.monotonic() + PATIENCE_S
-        for front in self._fronts.values():
+        for front in fronts:
             while not _ready(front):
                 assert front.process.poll() is None, _said(front)
                 assert time.monotonic() < until, _said(front)
@@ -199,14 +206,20 @@ class Lab:
 
     def call(self, clients: Mapping[Any, tuple[Client, Place, Settings]]) -> dict[Any, Outcome]:
         """Calls at the same time; an outcome for each key."""
+        fronts = {key: (client, self._fronts[place, settings]) for key, (client, place, settings) in clients.items()}
+        return self.call_fronts(fronts)
+
+    def call_fronts(
+        self, clients: Mapping[Any, tuple[Client, Front]], *, relay_only: bool = False
+    ) -> dict[Any, Outcome]:
         waiting: dict[Client, dict[str, Any]] = {}
-        for key, (client, place, settings) in clients.items():
+        for key, (client, front) in clients.items():
             caller = self._caller(client)
             mark = secrets.token_hex(4)
             waiting.setdefault(client, {})[mark] = key
-            front = self._fronts[place, settings]
+            asked = {"id": mark, "url": front.url(), "key": KEY, "relay_only": relay_only}
             assert caller.stdin
-            caller.stdin.write(json.dumps({"id": mark, "url": front.url(), "key": KEY}) + "\n")
+            caller.stdin.write(json.dumps(asked) + "\n")
             caller.stdin.flush()
         outcomes = {}
         for client, marks in waiting.items():
@@ -223,41 +236,59 @@ class Lab:
     def _caller(self, client: Client) -> "subprocess.Popen[str]":
         if client not in self._callers:
             argv = [sys.executable, str(HERE / "caller.py")]
-            process = self.net.start(self.clients[client], argv, env=self._env())
+            process = self.net.start(self.clients[client], argv, env=self.env())
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
             self._callers[client] = process
         return self._callers[client]
 
-    def _env(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
+        """Trusts the relay's certificate."""
         return {"SSL_CERT_FILE": str(self.folder / "turn.crt")}
 
     def _front(self, place: Place, settings: Settings) -> Front:
-        number = len(self._fronts)
+        servers: list[dict[str, Any]] = [{"urls": url} for url in settings.stun]
+        servers += [{"urls": url, "username": relay.USER, "credential": relay.PASSWORD} for url in settings.turn]
+        media = {"udp_ports": settings.udp_ports, "public_ip": settings.public_ip, "nets": list(settings.nets)}
+        return self.serve(place, {"transport": {"ice_servers": servers}, "media": media})
+
+    def serve(
+        self,
+        place: Place,
+        tables: Mapping[str, Mapping[str, Any]],
+        *,
+        values: Mapping[str, str] | None = None,
+        command: Sequence[str] = ("-m", "voicedeploy", "serve", "--config"),
+    ) -> Front:
+        """A front of the talking bot; `tables` adds to its file, `values` are its secrets."""
+        number = len(self._served)
         folder = self.folder / f"f{number}"
         (folder / "project").mkdir(parents=True)
         shutil.copy(TALKER, folder / "project" / "bot.py")
         key = folder / "key"
         key.write_text(KEY)
         key.chmod(0o600)
-        servers = [{"urls": url} for url in settings.stun]
-        servers += [{"urls": url, "username": relay.USER, "credential": relay.PASSWORD} for url in settings.turn]
-        config = {
-            "bot": {"name": "talker", "release": "r1", "project": "project", "python": sys.executable},
+        secret = folder / "secrets.json"
+        secret.write_text(json.dumps(values or {}))
+        secret.chmod(0o600)
+        bot = {"name": "talker", "release": "r1", "project": "project", "python": sys.executable}
+        config: dict[str, dict[str, Any]] = {
+            "bot": {**bot, "env_file": "secrets.json"},
             "listen": {"host": "0.0.0.0", "port": TCP[number], "socket": str(folder / "front.sock")},  # noqa: S104
-            "transport": {"ice_servers": servers},
-            "media": {"udp_ports": settings.udp_ports, "public_ip": settings.public_ip, "nets": list(settings.nets)},
             "session": {"cpu": 0.25, "connect_timeout_s": 15},
             "pool": {"min": 1, "max": 4},
             "access": {"key_file": "key", "starts_per_minute": 0},
             "log": {"file": "front.log"},
         }
+        for table, more in tables.items():
+            config[table] = {**config.get(table, {}), **more}
         file = folder / "front.toml"
         file.write_text(tomli_w.dumps(config))
         name = self.public if place == "public" else self.home
-        argv = [sys.executable, "-m", "voicedeploy", "serve", "--config", str(file)]
-        process = self.net.start(name, argv, env=self._env(), log=folder / "said.log")
-        return Front(place, TCP[number], folder / "front.sock", folder / "front.log", process)
+        argv = [sys.executable, *command, str(file)]
+        process = self.net.start(name, argv, env=self.env(), log=folder / "said.log")
+        self._served.append(Front(place, TCP[number], folder / "front.sock", folder / "front.log", process))
+        return self._served[-1]
 
     def close(self) -> None:
         try:

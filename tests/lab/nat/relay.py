@@ -25,8 +25,7 @@ tls-listening-port=5349
 cert={folder}/turn.crt
 pkey={folder}/turn.key
 realm=lab
-user={user}:{password}
-lt-cred-mech
+{credentials}
 fingerprint
 min-port=49160
 max-port=49200
@@ -48,8 +47,11 @@ table ip public {
 that end at the same port would be told apart by another port of the sender, and every router look symmetric."""
 
 
-def prepare(folder: Path) -> Path:
-    """The configuration, with a certificate of its own for `NAME` in `turn.crt`."""
+def prepare(folder: Path, secret: str = "") -> Path:
+    """The configuration, with a certificate of its own for `NAME` in `turn.crt`.
+
+    With a `secret` it takes credentials that are made of it; otherwise `USER` and `PASSWORD`.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
     now = datetime.datetime.now(datetime.UTC)
@@ -70,5 +72,7 @@ def prepare(folder: Path) -> Path:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     file = folder / "turnserver.conf"
-    file.write_text(CONFIG.format(*ADDRESSES, folder=folder, user=USER, password=PASSWORD))
+    fixed = f"lt-cred-mech\nuser={USER}:{PASSWORD}"
+    credentials = f"use-auth-secret\nstatic-auth-secret={secret}" if secret else fixed
+    file.write_text(CONFIG.format(*ADDRESSES, folder=folder, credentials=credentials))
     return file
