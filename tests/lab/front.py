@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -32,6 +32,8 @@ class Served:
     client: FrontClient
     log: Path
     process: subprocess.Popen[bytes]
+    socket: str = ""
+    key: str = field(default="", repr=False)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The lines of the front's log with this event, oldest first."""
@@ -45,32 +47,48 @@ def read_log(file: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def served(*, slots: int, open_on_loopback: bool = True) -> Iterator[Served]:
-    """Ready to take a call; ends its calls and leaves nothing behind."""
+def served(
+    *,
+    slots: int,
+    open_on_loopback: bool = True,
+    transport: Transport = Transport.WEBRTC,
+    values: Mapping[str, str] | None = None,
+    phone: Mapping[str, str] | None = None,
+) -> Iterator[Served]:
+    """Ready to take a call; ends its calls and leaves nothing behind. `values`: the bot's secrets."""
     # Short, as a unix socket's path has to be.
     folder = Path(gettempdir(), f"vd-{os.getpid()}-{secrets.token_hex(3)}")
     project = folder / "project"
     project.mkdir(parents=True)
-    for artifact in artifacts_of("front-desk", Transport.WEBRTC, Services.OFFLINE, "local"):
+    for artifact in artifacts_of("front-desk", transport, Services.OFFLINE, "local"):
         (project / artifact.path).write_text(artifact.text)
     key = folder / "key"
     key.write_text(secrets.token_hex(32))
     key.chmod(0o600)
+    env = folder / "env"
+    env.write_text(json.dumps(dict(values or {})))
+    env.chmod(0o600)
     socket = folder / "front.sock"
     file = folder / "front.toml"
     config = {
-        "bot": {"name": "front-desk", "release": "r1", "project": "project", "python": sys.executable},
+        "bot": {
+            "name": "front-desk", "release": "r1", "project": "project", "python": sys.executable, "env_file": "env",
+        },
+        "transport": {"kind": transport.value},
+        "phone": dict(phone or {}),
         "listen": {"port": 0, "socket": str(socket)},
         "pool": {"min": slots, "max": slots},
         "access": {"key_file": "key", "open_on_loopback": open_on_loopback},
         "log": {"file": "front.log"},
-    }
+    }  # fmt: skip
     file.write_text(tomli_w.dumps(config))
     process = subprocess.Popen([sys.executable, "-m", "voicedeploy", "serve", "--config", file])
     try:
         port = _port(process, folder / "front.log")
         with FrontClient(socket=socket) as client:
-            yield Served(f"http://localhost:{port}/", client, folder / "front.log", process)
+            yield Served(
+                f"http://localhost:{port}/", client, folder / "front.log", process, str(socket), key.read_text()
+            )
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
