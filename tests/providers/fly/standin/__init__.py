@@ -1,0 +1,8 @@
+"""A living stand-in of Fly.io: its API, its proxy, its registry, and machines that really run as local processes."""
+
+from tests.providers.fly.standin.images import Image
+from tests.providers.fly.standin.platform import Standin
+from tests.providers.fly.standin.settings import Settings
+from tests.providers.fly.standin.traps import Trap
+
+__all__ = ["Image", "Settings", "Standin", "Trap"]

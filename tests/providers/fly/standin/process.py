@@ -1,0 +1,118 @@
+"""A machine's program as a local process, alone with its own `fly-global-services`."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.providers.fly.standin.images import Image
+
+_NAMED = 'mount --bind "$0" /etc/hosts && exec "$@"'
+_DYING = ("setpriv", "--pdeathsig", "KILL")
+
+
+class Process:
+    """Started by `start`; `ended` is its exit code, negative for a signal."""
+
+    def __init__(self, process: asyncio.subprocess.Process, said: Callable[[str], None]) -> None:
+        self._process = process
+        self.pid = process.pid
+        self._reading = asyncio.create_task(_lines(process, said))
+
+    @classmethod
+    async def start(
+        cls, image: Image, argv: tuple[str, ...], env: Mapping[str, str], hosts: Path, said: Callable[[str], None]
+    ) -> "Process":
+        """`hosts` becomes its /etc/hosts, as a machine at Fly has one of its own."""
+        process = await asyncio.create_subprocess_exec(
+            *_alone(str(hosts)),
+            *argv,
+            cwd=image.cwd,
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **image.env, **env},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return cls(process, said)
+
+    @property
+    def code(self) -> int:
+        """How it ended; only when it has."""
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+    async def ended(self) -> int:
+        """Its exit code, when all that it printed has been read."""
+        code = await self._process.wait()
+        self._kill(set())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._reading), 1.0)
+        return code
+
+    def send(self, name: str) -> None:
+        """To the program alone, as to a machine's first process."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(getattr(signal, name))
+
+    async def end(self, by: str, grace: Coroutine[Any, Any, None]) -> None:
+        """Asks by the signal, and kills all of it when `grace` is over."""
+        family = self._family()
+        self.send(by)
+        waited, gone = asyncio.create_task(grace), asyncio.create_task(self._process.wait())
+        await asyncio.wait({waited, gone}, return_when=asyncio.FIRST_COMPLETED)
+        waited.cancel()
+        self._kill(family | self._family())
+        await gone
+
+    async def kill(self) -> None:
+        self._kill(self._family())
+        await self._process.wait()
+
+    async def close(self) -> None:
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    def _family(self) -> set[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            return set(psutil.Process(self.pid).children(recursive=True))
+        return set()
+
+    def _kill(self, family: set[psutil.Process]) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+async def _lines(process: asyncio.subprocess.Process, said: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    rest = b""
+    while chunk := await process.stdout.read(65536):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            said(line.decode("utf-8", "replace"))
+    if rest:
+        said(rest.decode("utf-8", "replace"))
+
+
+@cache
+def _may_unshare() -> tuple[str, ...]:
+    """How a process gets a mount namespace here; () where it cannot."""
+    if sys.platform != "linux" or not all(map(shutil.which, ("unshare", "setpriv"))):
+        return ()
+    return ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--mount")
+
+
+def _alone(hosts: str) -> tuple[str, ...]:
+    unshare = _may_unshare()
+    return (*unshare, "sh", "-c", _NAMED, hosts, *_DYING) if unshare else ()
