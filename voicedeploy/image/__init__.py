@@ -1,5 +1,5 @@
 """A container image made without a container engine: layers packed here, the base left where it is, pushed by the OCI
-protocol. See docs/decisions/0012.
+protocol. See docs/decisions/0011.
 
 `build` makes the image of a release for one platform; `push` brings it to a registry and says its digest, which is its
 name from then on. It asks for no engine, no root, and no processor of the image's kind.

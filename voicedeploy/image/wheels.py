@@ -1,5 +1,6 @@
-"""Packages for another machine than this one, as a layer: wheels that uv chooses, and nothing that must be compiled."""
+"""Packages for another machine than this one, as a layer: wheels that uv chooses, and nothing that is compiled here."""
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -56,13 +57,26 @@ def layer(asked: str, venv: str, machine: Machine, kept: Kept) -> tuple[Layer, s
         listed.write_text(asked, "utf-8")
         _uv(
             "pip", "install", "--quiet", "--target", str(site), "--python-platform", PLATFORMS[machine.platform],
-            "--python-version", machine.python, "--only-binary", ":all:", "--link-mode", "hardlink",
+            "--python-version", machine.python, "--link-mode", "hardlink",
             *(("--require-hashes",) if "--hash" in asked else ()), "--requirements", str(listed),
         )  # fmt: skip
+        _portable(site)
         inside = f"{venv}/lib/python{machine.python}/site-packages"
         if compiler:
             compiler(site, f"/{inside}")
         return kept.keep(_environment(site, inside, venv, machine), *key), note
+
+
+def _portable(site: Path) -> None:
+    """What came as source only was built here. Of Python alone, it runs anywhere; compiled, only on this machine."""
+    for wheel in sorted(site.glob("*.dist-info/WHEEL")):
+        tags = re.findall(r"^Tag: \S+-(\S+)$", wheel.read_text("utf-8"), re.MULTILINE)
+        if tags and all(tag != "any" and "manylinux" not in tag for tag in tags):
+            name = wheel.parent.name.partition("-")[0]
+            raise NotReady(
+                f"the image's packages: {name} has no wheel for that platform, and was compiled for this one",
+                hint=f"choose a version of {name} that has one, or build the image with docker or podman",
+            )
 
 
 def _environment(site: Path, inside: str, venv: str, machine: Machine) -> Iterator[Entry]:
@@ -111,12 +125,4 @@ def _uv(*arguments: str, cwd: Path | None = None) -> str:
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.strip()
-    if (
-        "no wheels with a matching" in said
-        or "only-binary" in said
-        or "building from source is disabled" in said.lower()
-    ):
-        advice = "a package has no wheel for the image's platform; build the image with docker or podman"
-    else:
-        advice = hint(said)
-    raise NotReady(f"the image's packages: {said}", hint=advice)
+    raise NotReady(f"the image's packages: {said}", hint=hint(said))
