@@ -9,12 +9,12 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"errors", "network", "units", "stun", "turn"},
     {"spec", "plan", "deployment", "project", "targets", "transports", "packages"},
-    {"render", "options", "environment", "lint"},
+    {"render", "options", "environment", "editing", "lint"},
     {"init", "front"},
     {"provider"},
     {"readiness", "relays", "verdicts"},
     {"registry"},
-    {"engine", "testing"},
+    {"engine", "switching", "testing"},
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 ROOMS = {"cli", "serve", "call", "phone"}

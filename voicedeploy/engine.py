@@ -66,19 +66,24 @@ def check(provider: Provider, spec: Spec, *, closely: bool = True, tested_udp: b
 
     `tested_udp`: somebody answers for it that packets get through, so what speaks against it only warns.
     """
+    seen = packets(provider, spec, closely=closely, tested_udp=tested_udp)
+    found = tuple(provider.check(spec))
+    overruled = seen.overruled or (tested_udp and any(f.about_packets for f in found))
+    if tested_udp:
+        found = tuple(replace(f, severity="warning") if f.about_packets else f for f in found)
+    return replace(seen, findings=(*seen.findings, *found), overruled=overruled)
+
+
+def packets(provider: Provider, spec: Spec, *, closely: bool = False, tested_udp: bool = False) -> Checkup:
+    """The verdict alone: whether packets get through."""
     kind = spec.transport.kind
     relay = bool(spec.transport.turn)
     offer = provider.offer(spec, closely=closely)
-    packets = verdict(need(kind, relay), offer)
-    found = list(provider.check(spec))
-    why = verdicts.refused(provider.name, kind, relay, offer, packets)
-    overruled = False
-    if tested_udp:
-        overruled = any(f.about_packets for f in found) or (why is not None and verdicts.of_packets(packets))
-        found = [replace(f, severity="warning") if f.about_packets else f for f in found]
-    if why is not None:
-        found.insert(0, verdicts.finding(offer, packets, why, tested=tested_udp))
-    return Checkup(provider.name, kind, relay, offer, packets, tuple(found), overruled)
+    said = verdict(need(kind, relay), offer)
+    why = verdicts.refused(provider.name, kind, relay, offer, said)
+    found = (verdicts.finding(offer, said, why, tested=tested_udp),) if why else ()
+    overruled = tested_udp and why is not None and verdicts.of_packets(said)
+    return Checkup(provider.name, kind, relay, offer, said, found, overruled)
 
 
 def refuse(checkup: Checkup) -> None:

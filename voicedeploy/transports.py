@@ -11,7 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from voicedeploy.network import Transport
+from voicedeploy.network import ServesHttp, Transport, need
 from voicedeploy.spec import Spec
 
 DATA = Path(__file__).parent / "data" / "transports.toml"
@@ -66,6 +66,11 @@ def _rows() -> Mapping[Transport, About]:
 
 def about(transport: Transport) -> About:
     return _rows()[transport]
+
+
+def carried(transport: Transport) -> bool:
+    """Whether a phone carrier calls, from the internet."""
+    return isinstance(need(transport), ServesHttp) and bool(about(transport).bills)
 
 
 def secrets(spec: Spec) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from voicedeploy.cli import (
     serve,
     show,
     status,
+    switch_transport,
     targets,
     up,
 )
@@ -60,6 +61,7 @@ app.command("check")(check.check)
 app.command("targets")(targets.targets)
 app.command("render")(render.render)
 app.command("up")(up.up)
+app.command("switch-transport")(switch_transport.switch_transport)
 app.command("call")(call.call)
 app.command("status")(status.status)
 app.command("logs")(logs.logs)

@@ -49,9 +49,15 @@ def up(
     json: options.Json = False,
 ) -> None:
     """Bring the bot up, or up to date: check, plan, carry out, and prove it with one real call."""
+    from voicedeploy.cli import progress
+
     how = How(dry_run=dry_run, yes=yes, no_call=no_call, tested_udp=tested_udp, json=json)
     spec = options.project(file)
-    answers = [bring(provider, spec, how) for provider in options.providers(spec, where, host)]
+    answers = []
+    for provider in options.providers(spec, where, host):
+        if not json:
+            progress.heading(provider.where, spec.bot.name, spec.transport.kind.value)
+        answers.append(bring(provider, spec, how))
     if json:
         show.data(options.together(answers))
 
@@ -65,8 +71,6 @@ def bring(provider: "Provider", spec: "Spec", how: How, begins: Callable[[], Non
     from voicedeploy.cli import progress
     from voicedeploy.cli.proof import Proof
 
-    if not how.json:
-        progress.heading(provider.where, spec.bot.name, spec.transport.kind.value)
     checkup = engine.check(provider, spec, closely=False, tested_udp=how.tested_udp)
     if not how.json:
         warn(checkup)

@@ -8,7 +8,7 @@ import sys
 
 import uv
 
-from voicedeploy import readiness, relays, turn
+from voicedeploy import readiness, relays, transports, turn
 from voicedeploy.network import receives_media
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
@@ -29,6 +29,7 @@ def findings(spec: Spec, options: Options, ours: bool) -> list[Finding]:
         *_python(spec),
         *([] if ours else _port(options)),
         *_udp(spec, options, ours),
+        *_carrier(spec, options),
         *_disk(),
     ]
 
@@ -116,6 +117,21 @@ def _udp(spec: Spec, options: Options, ours: bool) -> list[Finding]:
             )
         ]  # fmt: skip
     return [Finding("VD000", "ok", "udp", f"ports {ports[0]}-{ports[-1]}")]
+
+
+def _carrier(spec: Spec, options: Options) -> list[Finding]:
+    kind = spec.transport.kind
+    if not transports.carried(kind) or spec.access.public_url:
+        return []
+    return [
+        Finding(
+            "VD220",
+            "warning",
+            "callers",
+            f"`{kind}` calls from the internet by HTTPS, and nobody there reaches {options.host}:{options.port}",
+            "a tunnel that takes HTTPS and WebSockets, and its address as `access.public_url`; or --provider vm",
+        )
+    ]
 
 
 def _free_udp(port: int) -> bool:
