@@ -49,7 +49,7 @@ class Plivo:
 
 
 def _addresses(url: str) -> dict[str, str]:
-    return {"answer_url": url, "answer_method": "POST", "hangup_url": url, "hangup_method": "POST"}
+    return {"answer_url": url, "answer_method": "POST", "hangup_url": f"{url}/status", "hangup_method": "POST"}
 
 
 def _owned(row: Mapping[str, Any]) -> Owned:

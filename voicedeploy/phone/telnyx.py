@@ -52,7 +52,12 @@ class Telnyx:
 
 
 def _addresses(url: str) -> dict[str, str]:
-    return {"voice_url": url, "voice_method": "post", "status_callback": url, "status_callback_method": "post"}
+    return {
+        "voice_url": url,
+        "voice_method": "post",
+        "status_callback": f"{url}/status",
+        "status_callback_method": "post",
+    }
 
 
 def _owned(row: Mapping[str, Any]) -> Owned:

@@ -48,7 +48,7 @@ class Twilio:
 
 
 def _addresses(url: str) -> dict[str, str]:
-    return {"VoiceUrl": url, "VoiceMethod": "POST", "StatusCallback": url, "StatusCallbackMethod": "POST"}
+    return {"VoiceUrl": url, "VoiceMethod": "POST", "StatusCallback": f"{url}/status", "StatusCallbackMethod": "POST"}
 
 
 def _owned(row: Mapping[str, Any]) -> Owned:

@@ -39,7 +39,7 @@ class Sorry:
 
 @dataclass(frozen=True)
 class Over:
-    """The caller has hung up."""
+    """Nothing is to be done."""
 
 
 Decision = Connect | Hold | Sorry | Over
@@ -63,7 +63,7 @@ class Desk:
         old webhook again.
         """
         if ring.over:
-            return self._hung_up(ring)
+            return self.note(ring)
         now = int(self._wall())
         asked_s = POLL_S if since is not None else 0.0
         # Signed or not, the time came from outside.
@@ -112,7 +112,10 @@ class Desk:
             raise Refusal(403, "replayed", "this call has had its socket")
         return Connect(session_id)
 
-    def _hung_up(self, ring: Ring) -> Over:
+    def note(self, ring: Ring) -> Over:
+        """What a carrier says about a call without asking; only its end matters."""
+        if not ring.over:
+            return Over()
         self.queue.leave(ring.call_id)
         session = self._front.find(self._calls.get(ring.call_id, ""))
         if session is not None and session.awaited:

@@ -38,9 +38,22 @@ class Phone:
         return [
             Route("/phone", self.answer, methods=["POST"]),
             Route("/phone/hold/{since}", self.answer, methods=["POST"]),
+            Route("/phone/status", self.status, methods=["POST"]),
         ]
 
     async def answer(self, request: Request) -> Response:
+        """A carrier asks what to do with a call."""
+        ring, outside = await self._ring(request)
+        decision = await self._desk.decide(ring, _since(request), request.is_disconnected)
+        return _xml(self._document(decision, ring, outside))
+
+    async def status(self, request: Request) -> Response:
+        """A carrier says how a call is."""
+        ring, outside = await self._ring(request)
+        return _xml(self._document(self._desk.note(ring), ring, outside))
+
+    async def _ring(self, request: Request) -> tuple[Ring, str]:
+        """The call, and this front's address as the carrier knows it. Raises `Refusal`."""
         body = await read_body(request, most=LARGEST_WEBHOOK)
         outside = base_url(request, self._front.config.access.public_url, self._trusted)
         webhook = Webhook(f"{outside}{_target(request)}", request.headers, body)
@@ -48,11 +61,7 @@ class Phone:
         ring = self._carrier.ring(webhook.form)
         if ring is None:
             raise Refusal(400, "bad-request", "the form names no call")
-        decision = await self._desk.decide(ring, _since(request), request.is_disconnected)
-        return Response(
-            self._document(decision, ring, outside),
-            headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
-        )
+        return ring, outside
 
     def _recognise(self, request: Request, webhook: Webhook) -> None:
         """Lets the carrier and holders of the key in. Raises `Refusal`."""
@@ -101,6 +110,10 @@ def phone(front: Front, door: Doorkeeper) -> Phone | None:
 def _secret(config: FrontConfig, carrier: Carrier) -> str:
     values = read_secrets(config.bot.env_file) if config.bot.env_file else {}
     return values.get(carrier.SIGNING_SECRET, "").strip()
+
+
+def _xml(text: bytes) -> Response:
+    return Response(text, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
 
 def _since(request: Request) -> int | None:
