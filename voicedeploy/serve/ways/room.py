@@ -95,7 +95,7 @@ class Rooms:
             self._log.error("no-room", session=session.id, code=refusal.code, text=refusal.message)
             if refusal.code == "room-key":
                 # Nothing was made, and nothing can be deleted.
-                del self._rooms[session.id]
+                self._rooms.pop(session.id, None)
             raise refusal from error
         finally:
             room.made.set()
