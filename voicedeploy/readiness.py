@@ -97,6 +97,15 @@ def _missing(spec: Spec, known: Collection[str]) -> list[Finding]:
     return [Finding("VD010", "error", "secrets", said, f"voicedeploy secrets set {names}")]
 
 
+def _region(spec: Spec) -> list[Finding]:
+    about, region = transports.about(spec.transport.kind), spec.transport.region
+    if region is None or not about.regions or region in about.regions:
+        return []
+    said = f"{about.bills} had no region {region} on {about.regions_date} ({about.regions_where})"
+    fix = f"one of {', '.join(about.regions)}; without `transport.region`, the nearest to the bot is taken"
+    return [Finding("VD221", "warning", "region", said, fix)]
+
+
 def _stun(spec: Spec) -> list[Finding]:
     """The bot's answer waits 5 s for each STUN server that is silent, in every call."""
     found = []
