@@ -8,7 +8,7 @@ from typing import Self
 from voicedeploy_providers.fly.api.errors import NoToken
 
 _VARIABLES = ("FLY_API_TOKEN", "FLY_ACCESS_TOKEN")
-_SCHEMES = ("Bearer", "FlyV1")
+_SCHEMES = ("bearer", "flyv1")
 _MACAROONS = ("fm1r_", "fm1a_", "fm2_")
 
 
@@ -21,9 +21,9 @@ class Token:
     @classmethod
     def parse(cls, text: str) -> Self:
         bare = text.strip()
-        for scheme in _SCHEMES:
-            if bare.lower().startswith(f"{scheme.lower()} "):
-                bare = bare[len(scheme) :].strip()
+        scheme, _, rest = bare.partition(" ")
+        if scheme.lower() in _SCHEMES:
+            bare = rest.strip()
         if not bare:
             raise _missing()
         if any(c.isspace() or not c.isprintable() or not c.isascii() for c in bare):

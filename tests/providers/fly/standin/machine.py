@@ -103,7 +103,8 @@ class Machine:
     async def launch(self, source: str = "user") -> None:
         """From rest to `started`, or `failed` where its image does not run."""
         self._asked_to_stop = False
-        self.become("starting", "start", source)
+        if self.state != "starting":
+            self.become("starting", "start", source)
         await self._world.clock.pause(self._world.settings.starting_s)
         if self.state != "starting":
             return
@@ -122,6 +123,10 @@ class Machine:
             self._say(f"could not start {argv[0]}: {error}")
             self.become("failed", "launch")
             return
+        if self.state != "starting":
+            await process.kill()
+            await process.close()
+            return
         self.process = process
         self.used_at = self._world.clock.monotonic()
         self.checks = {
@@ -138,7 +143,8 @@ class Machine:
         elif (process := self.process) is not None:
             self.become("stopping", "stop", source)
             await self._end(process, self.config.get("stop_config", {}), by, grace)
-            self.become("stopped", "exit", request=self._exit(process.code))
+            if self.state == "stopping":
+                self.become("stopped", "exit", request=self._exit(process.code))
 
     def update(self, version: str, config: dict[str, Any], launch: bool) -> None:
         """A new version at once; the old one ends behind it, and the new one starts if the old one ran."""
@@ -152,6 +158,8 @@ class Machine:
     async def _replace(self, stop_config: dict[str, Any], launch: bool) -> None:
         if self.process is not None:
             await self._end(self.process, stop_config)
+        if self.state != "replacing":
+            return
         if launch:
             await self.launch()
         else:
