@@ -15,7 +15,7 @@ from voicedeploy.turn import Outcome
 def findings(spec: Spec, secrets: Collection[str], tried: Sequence[Outcome] | None = None) -> list[Finding]:
     """`secrets`: the names that are set on the target. `tried`: what relays said there; None tries them from here."""
     said = relays.from_here(spec) if tried is None else tried
-    return [*_bot(spec), *_dependencies(spec), *_secrets(spec, secrets), *_stun(spec), *relays.findings(said)]
+    return [*_bot(spec), *_dependencies(spec), *_secrets(spec, secrets), *_region(spec), *_stun(spec), *relays.findings(said)]
 
 
 def _bot(spec: Spec) -> list[Finding]:
