@@ -163,6 +163,14 @@ def test_every_transport_has_its_row() -> None:
     assert "2026-08-21" in transports.about(Transport.DAILY).cost
 
 
+def test_the_guide_has_the_table_as_it_is() -> None:
+    guide = (Path(__file__).parents[1] / "docs" / "guide" / "switch.md").read_text("utf-8")
+    for kind in Transport:
+        about = transports.about(kind)
+        names = ", ".join(f"`{name}`" for name in about.secrets)
+        assert f"| `{kind}` | `{about.extra}` | {names}{' ' if names else ''}|\n" in guide
+
+
 def test_pipecat_has_the_extras() -> None:
     from importlib.metadata import requires
 

@@ -71,6 +71,33 @@ def test_a_lock_file_without_webrtc(small_project: Path) -> None:
     assert "VD008" not in found(small_project)
 
 
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [("websocket", "websocket"), ("twilio", "websocket"), ("daily", "daily"), ("livekit", "livekit")],
+)
+def test_every_transport_needs_its_packages(small_project: Path, kind: str, extra: str) -> None:
+    table = f'[transport]\nkind = "{kind}"\n'
+    assert (
+        found(small_project, table)["VD008"].fix
+        == f"write pipecat-ai[{','.join(sorted({extra, 'webrtc'}))}]==1.14.0 in requirements.txt"
+    )
+    (small_project / "requirements.txt").write_text(f"pipecat-ai[{extra}]==1.14.0\n")
+    assert "VD008" not in found(small_project, table)
+
+
+def test_the_transport_may_need_secrets_that_the_bot_does_not_name(small_project: Path) -> None:
+    finding = found(small_project, '[transport]\nkind = "plivo"\n')["VD010"]
+    assert finding.fix == "voicedeploy secrets set PLIVO_AUTH_ID PLIVO_AUTH_TOKEN"
+    assert "`plivo` does not work without" in finding.message
+
+
+def test_a_carrier_does_not_reach_this_machine_but_a_tunnel(small_project: Path) -> None:
+    table = '[transport]\nkind = "exotel"\n'
+    assert "127.0.0.1" in found(small_project, table)["VD220"].message
+    assert "VD220" not in found(small_project, f'{table}[access]\npublic_url = "https://t.example.org"\n')
+    assert "VD220" not in found(small_project, '[transport]\nkind = "websocket"\n')
+
+
 def test_secrets_that_are_not_set(small_project: Path) -> None:
     finding = found(small_project, 'secrets = ["B_KEY", "A_KEY"]\n')["VD010"]
     assert finding.fix == "voicedeploy secrets set A_KEY B_KEY"
