@@ -221,6 +221,15 @@ class TransportSection(_Section):
     """STUN servers, and anything else for both sides; asked in this order."""
     relay_only: bool = False
     """The bot names no address but the relay's: for networks that let nothing else through, and to try the relay."""
+    region: str | None = None
+    """Where rooms are, in the words of the service that makes them; None leaves it to the service."""
+
+    @field_validator("region")
+    @classmethod
+    def _region(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
+            raise _wrong(f"{value!r} is not a region", 'write it like "eu-central-1"')
+        return value
 
     @model_validator(mode="after")
     def _relayed(self) -> Self:

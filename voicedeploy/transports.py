@@ -34,11 +34,16 @@ class About(BaseModel):
     price: str = ""
     price_where: str = ""
     price_date: Annotated[str, Field(pattern=r"^$|^20\d\d-\d\d-\d\d$")] = ""
+    regions: _Names = ()
+    regions_where: str = ""
+    regions_date: Annotated[str, Field(pattern=r"^$|^20\d\d-\d\d-\d\d$")] = ""
 
     @model_validator(mode="after")
     def _dated(self) -> Self:
         if bool(self.price) != bool(self.price_where and self.price_date):
             raise ValueError("a price needs `price_where` and `price_date`")
+        if bool(self.regions) != bool(self.regions_where and self.regions_date):
+            raise ValueError("regions need `regions_where` and `regions_date`")
         return self
 
     @property
