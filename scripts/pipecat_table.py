@@ -276,7 +276,7 @@ def parameters(source: Source, name: str) -> dict[str, Any] | None:
         kept = next((e for _, node in line if (e := extra(node))), "")
         if kept != "allow":
             made["fields"] = sorted({f for _, node in line for f in fields(node)})
-            made["unknown"] = "dropped" if pydantic and not kept else "refused"
+            made["unknown"] = "dropped" if pydantic and kept != "forbid" else "refused"
     if not frame and (function := next((f for _, node in line if (f := init(node))), None)) and not function.args.kwarg:
         made["fields"] = sorted(a.arg for a in [*function.args.args[1:], *function.args.kwonlyargs])
         made["unknown"] = "refused"
@@ -297,11 +297,12 @@ def hearing(source: Source, name: str) -> dict[str, Any] | None:
             continue
         module, node = source.classes[ancestor]
         body = ast.unparse(node)
-        final |= ancestor.endswith(".SegmentedSTTService") or "finalized=True" in body or ".finalized = True" in body
-        final |= "confirm_finalize()" in body
+        final |= ancestor.endswith(".SegmentedSTTService") or "confirm_finalize()" in body
+        final |= "finalized=" in body or ".finalized = " in body
+        turns |= bool(re.search(r"user_turn_strategies|\b(?:Proposed)?UserStartedSpeakingFrame", body))
         for stmt in node.body:
             if isinstance(stmt, ast.FunctionDef) and stmt.name == "supports_ttfs":
-                turns = "return False" in ast.unparse(stmt)
+                turns |= "return False" in ast.unparse(stmt)
         function = init(node)
         if function:
             for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):

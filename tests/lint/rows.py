@@ -52,7 +52,8 @@ ROWS = [
     *(Row(f"PipelineParams {k}", f"PipelineParams({k}={v})", "VD160", "drops", _WORKER)
       for k, v in {"allow_interruptions": "True", "interruption_strategies": "[]", "observers": "[]"}.items()),
     Row("a slip", f"TransportParams({_ON}, audio_in_enable=True)", "VD160", "drops", _TRANSPORT),
-    Row("VADParams", "VADParams(stop_sec=0.2)", "VD160", "drops", "from pipecat.audio.vad.vad_analyzer import VADParams"),
+    Row("VADParams", "VADParams(stop_sec=0.2)", "VD160", "drops",
+        "from pipecat.audio.vad.vad_analyzer import VADParams"),
     Row("SmartTurnParams", "SmartTurnParams(max_duration=8)", "VD160", "drops",
         "from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams"),
     Row("InputParams", "TwilioFrameSerializer.InputParams(hang_up=True)", "VD160", "drops",
@@ -62,7 +63,7 @@ ROWS = [
            "from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams"),
     _fails("Settings", 'OpenAILLMService.Settings(models="gpt-4.1")',
            "from pipecat.services.openai.llm import OpenAILLMService"),
-    _fails("observers in another place", "WorkerRunner(observers=[])", "from pipecat.workers.runner import WorkerRunner"),
+    _fails("observers elsewhere", "WorkerRunner(observers=[])", "from pipecat.workers.runner import WorkerRunner"),
     _fails("PipelineWorker", "PipelineWorker(None, allow_interruptions=True)",
            "from pipecat.pipeline.worker import PipelineWorker"),
     # Modules and names that are gone.

@@ -146,14 +146,21 @@ OLD = (
 def test_the_rules_version_is_said_where_it_is_another(tmp_path: Path) -> None:
     assert all("rules of" not in message for _, message in faults(tmp_path, "1.14.0", OLD))
     earlier = faults(tmp_path, "1.3.0", OLD)
-    assert [code for code, _ in earlier] == ["VD160", "VD160"]
+    assert [code for code, _ in earlier] == ["VD160"]
     assert all("(rules of Pipecat 1.14.0, requirements.txt has 1.3.0)" in message for _, message in earlier)
 
 
-def test_a_later_pipecat_may_have_more_than_we_know(tmp_path: Path) -> None:
-    ((code, message),) = faults(tmp_path, "1.15.0", OLD)
+@pytest.mark.parametrize("version", ["1.7.0", "1.15.0"])
+def test_another_pipecat_may_have_more_than_we_know(version: str, tmp_path: Path) -> None:
+    ((code, message),) = faults(tmp_path, version, OLD)
     assert code == "VD160"
     assert "vad_enabled" in message
+    services = (
+        "from pipecat.services.openai import OpenAILLMService\nfrom pipecat.services.lmnt.tts import LmntTTSService\n"
+    )
+    ((code, message),) = faults(tmp_path, version, services)
+    assert "OpenAILLMService" in message
+    assert [code for code, _ in faults(tmp_path, "1.14.2", services)] == ["VD160", "VD160"]
 
 
 @pytest.mark.parametrize("version", ["0.0.99", "2.0.0"])

@@ -68,16 +68,17 @@ class Bot:
 
     @property
     def knows_all(self) -> bool:
-        """Whether everything that the project's Pipecat has is in our table: a later one may have more."""
-        return self.release <= self.pipecat.version
+        """Whether the table is that of the project's Pipecat: another minor release may have more, or other things."""
+        return self.release.release[:2] == self.pipecat.version.release[:2]
 
     @property
     def writes_for_release(self) -> bool:
         """Whether patches may name modules of the Pipecat that we know."""
         return Version("1.0") <= self.release < Version("2")
 
-    def is_gone(self, name: str) -> bool:
-        return self.knows_all or name in self.pipecat.removed["names"]
+    def is_gone(self, module: str, name: str) -> bool:
+        """Whether what the table's module does not have is surely missing in the project's Pipecat too."""
+        return self.knows_all or name in self.pipecat.removed["names"] or self.pipecat.is_empty_package(module)
 
     def has_since(self, old: Old) -> bool:
         return old.since <= self.release

@@ -45,6 +45,10 @@ class Pipecat:
             return True
         return name in self._names[module] or f"{module}.{name}" in self._names
 
+    def is_empty_package(self, module: str) -> bool:
+        """Packages of services, whose classes are in their modules alone since 1.0."""
+        return module.startswith("pipecat.services.") and self._names.get(module) == frozenset()
+
     def names(self, module: str) -> frozenset[str]:
         return self._names.get(module, frozenset())
 
@@ -96,7 +100,7 @@ class Pipecat:
         return {}
 
     def speech_to_text(self, cls: str) -> Mapping[str, Any] | None:
-        """`p99` (s, None: not measured), `final` (marks complete transcripts), `turns` (decides on turns itself)."""
+        """`p99` (s, None: not measured), `final` (marks complete transcripts), `turns` (can decide on turns itself)."""
         heard: Mapping[str, Any] | None = self._table["stt"].get(cls)
         return heard
 

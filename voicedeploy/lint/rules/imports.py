@@ -45,7 +45,7 @@ def _from(bot: Bot, module: Module, node: ast.ImportFrom) -> Iterator[Fault]:
                 fix, _moved(module, node, home),
             )  # fmt: skip
         return
-    gone = [n for n in names if n != "*" and not pipecat.has(origin, n) and bot.is_gone(n)]
+    gone = [n for n in names if n != "*" and not pipecat.has(origin, n) and bot.is_gone(origin, n)]
     home = _home(bot, origin, gone)
     for name in gone:
         fix = f"from {home} import {name}" if home else _instead(bot, [name], origin)
@@ -72,7 +72,7 @@ def _attribute(bot: Bot, module: Module, node: ast.Attribute) -> Iterator[Fault]
     """`frames.StartInterruptionFrame` of a module, and methods that no class has any more."""
     owner = bot.written(module, node.value)
     if owner.startswith("pipecat.") and bot.pipecat.has_module(owner):
-        if not bot.pipecat.has(owner, node.attr) and bot.is_gone(node.attr):
+        if not bot.pipecat.has(owner, node.attr) and bot.is_gone(owner, node.attr):
             home = _home(bot, owner, [node.attr])
             yield Fault(
                 "VD160", "error", module.path, node.lineno, f"`{owner}` has no `{node.attr}`: the bot fails here",

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from voicedeploy.lint.bot import Bot, Entries, Made
+from voicedeploy.lint.bot import Bot, Entries, Given, Made
 from voicedeploy.lint.fault import Fault
 from voicedeploy.lint.flow import Flow
 from voicedeploy.lint.module import Module
@@ -94,10 +94,11 @@ def _entries(bot: Bot, module: Module, call: ast.Call, given: ast.expr | None) -
 def _missing(bot: Bot, module: Module, call: ast.Call, entries: Entries) -> Fault:
     key = bot.transport.value
     have = ", ".join(f"`{name}`" for name in entries.found) or "none"
+    owner, node = _dictionary(bot, module, call) or (module, None)
     return Fault(
-        "VD211", "error", module.path, call.lineno,
-        f"`create_transport` has no parameters for `{key}` (it has {have}): every call fails",
-        f'"{key}": lambda: {_construction(bot.transport)}', _with_key(bot, module, call, entries),
+        "VD211", "error", owner.path, node.lineno if node else call.lineno,
+        f"`create_transport` is given no parameters for `{key}` (only {have}): every call fails",
+        f'"{key}": lambda: {_construction(bot.transport)}', _with_key(bot, owner, node, entries) if node else "",
     )  # fmt: skip
 
 
@@ -107,17 +108,21 @@ def _construction(transport: Transport) -> str:
     return f"{name}({serializer}audio_in_enabled=True, audio_out_enabled=True)"
 
 
-def _with_key(bot: Bot, module: Module, call: ast.Call, entries: Entries) -> str:
+def _with_key(bot: Bot, owner: Module, node: ast.Dict, entries: Entries) -> str:
     """The dictionary with the key, whose parameters are imported only when a call comes in by that transport."""
-    table = _dictionary(bot, module, call)
-    if table is None or not bot.writes_for_release:
+    if not bot.writes_for_release:
         return ""
-    owner, node = table
-    alike = next((entries.found[k.value] for k in _PHONE if k.value in entries.found and k is not bot.transport), None)
+    alike = next((given for key in _PHONE if (given := entries.found.get(key.value)) and _fits(bot, given)), None)
     if bot.transport in _PHONE and alike and alike.module is owner:
         return owner.patch(*_entry(owner, node, f'"{bot.transport.value}": {owner.source(alike.value)}'))
     made, name = maker(bot, owner, node)
     return owner.patch(made, *_entry(owner, node, f'"{bot.transport.value}": {name}'))
+
+
+def _fits(bot: Bot, given: Given) -> bool:
+    """Whether the entry of another carrier does for the wanted one."""
+    made = [bot.object(module, result) for module, result in _made_by(bot, given.module, given.value)]
+    return bool(made) and all(one and PARAMS[bot.transport] in bot.pipecat.line(one.cls) for one in made)
 
 
 def maker(bot: Bot, module: Module, before: ast.AST) -> tuple[Edit, str]:
