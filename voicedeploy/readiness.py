@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from voicedeploy import packages, project, relays, transports
 from voicedeploy.errors import NotReady
+from voicedeploy.lint import lint
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy.stun import answers
@@ -15,7 +16,8 @@ from voicedeploy.turn import Outcome
 def findings(spec: Spec, secrets: Collection[str], tried: Sequence[Outcome] | None = None) -> list[Finding]:
     """`secrets`: the names that are set on the target. `tried`: what relays said there; None tries them from here."""
     said = relays.from_here(spec) if tried is None else tried
-    return [*_bot(spec), *_dependencies(spec), *_secrets(spec, secrets), *_region(spec), *_stun(spec), *relays.findings(said)]
+    ours = [*_bot(spec), *_lint(spec), *_dependencies(spec)]
+    return [*ours, *_secrets(spec, secrets), *_region(spec), *_stun(spec), *relays.findings(said)]
 
 
 def _bot(spec: Spec) -> list[Finding]:
@@ -46,6 +48,19 @@ def _bot(spec: Spec) -> list[Finding]:
             f"{spec.bot.entry} has no `async def bot(runner_args)`",
             "see Pipecat's guide to the runner, or set `bot.entry`",
         )
+    ]
+
+
+def _lint(spec: Spec) -> list[Finding]:
+    return [
+        Finding(
+            fault.code,
+            fault.severity,
+            "packages" if fault.code == "VD161" else "bot",
+            f"{fault.path}:{fault.line}  {fault.message}",
+            fault.fix,
+        )
+        for fault in lint(spec.root, spec.bot.entry, spec.transport.kind)
     ]
 
 
