@@ -52,7 +52,9 @@ def test_nobody_imports_upwards(path: Path) -> None:
     if here in ("cli", "__main__", "__init__"):
         return
     if here in ("serve", "call"):
-        assert used <= {here, "render"} | {name for name, level in LEVEL.items() if level <= 1}
+        # The caller signs as carriers do, by the functions that check it.
+        beside = {"serve"} if here == "call" else set()
+        assert used <= {here, "render"} | beside | {name for name, level in LEVEL.items() if level <= 1}
         return
     if here == "phone":
         assert used <= {here, "serve"} | {name for name, level in LEVEL.items() if level <= LEVEL["provider"]}

@@ -37,7 +37,7 @@ CARRIERS = {
     "PLIVO_AUTH_ID": "none", "PLIVO_AUTH_TOKEN": "none",
 }  # fmt: skip
 """Pipecat's serializers ask whether there are any, and need them only to hang up."""
-PHONES = {"twilio": Twilio, "telnyx": Telnyx, "plivo": Plivo, "exotel": Exotel}
+PHONES: dict[str, Callable[[], Wire]] = {"twilio": Twilio, "telnyx": Telnyx, "plivo": Plivo, "exotel": Exotel}
 
 
 @pytest.fixture

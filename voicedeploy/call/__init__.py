@@ -17,7 +17,7 @@ if missing := [name for name in ("aiortc", "numpy", "websockets") if find_spec(n
     )
 
 from voicedeploy.call.callee import Callee
-from voicedeploy.call.client import call
+from voicedeploy.call.client import call, settled
 from voicedeploy.call.many import Progress, call_many
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.report import Environment, Report, Spread, Summary, Verdict
@@ -46,4 +46,5 @@ __all__ = [
     "Verdict",
     "call",
     "call_many",
+    "settled",
 ]

@@ -9,7 +9,8 @@ from voicedeploy.errors import UsageError
 
 @dataclass(frozen=True)
 class Callee:
-    """`url` without fragment and without trailing slash. `key` or `invite` buys a start token for each call.
+    """`url` without fragment and without trailing slash. `key` or `invite` buys a start token for each call; `signing`
+    is the secret by which a carrier signs its webhooks.
 
     `socket` is the path of a front's private unix socket: HTTP goes over it, and no token is needed there.
     """
@@ -18,6 +19,7 @@ class Callee:
     key: str = field(default="", repr=False)
     invite: str = field(default="", repr=False)
     socket: str = ""
+    signing: str = field(default="", repr=False)
     ca: str = ""
     """Certificates in PEM to trust beside the system's."""
 

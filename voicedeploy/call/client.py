@@ -107,12 +107,13 @@ class _Call:
         deadline = time.monotonic() + self._options.busy_wait_s
         while True:
             before = time.monotonic()
-            await signalling.authorize()
+            if not self._options.webhook:  # carriers show who they are themselves
+                await signalling.authorize()
             clock.start_sent = time.monotonic()
             clock.first_try = clock.first_try or clock.start_sent
             clock.token_s = clock.start_sent - before
             try:
-                return await signalling.start(self._options.transport or ASSUMED)
+                return await self._line.start(signalling)
             except CallFailed as why:
                 left = deadline - time.monotonic()
                 if why.retry_after_s is None or left <= 0:

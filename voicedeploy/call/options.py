@@ -10,6 +10,8 @@ class CallOptions:
 
     transport: str = ""
     """Pipecat's key of it; empty asks the front which one it speaks."""
+    webhook: bool = False
+    """True begins as a phone carrier does, by the bot's webhook, and follows what its answer says."""
     relay_only: bool = False
     """Use only the TURN server that `/start` names: proves that the relay works."""
     http_timeout_s: float = 30.0

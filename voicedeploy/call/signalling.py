@@ -2,9 +2,10 @@
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -124,6 +125,14 @@ class Signalling:
         pc_id = body.get("pc_id")
         return Answer(body["sdp"], str(body.get("type", "answer")), pc_id if isinstance(pc_id, str) else None)
 
+    async def post_form(self, url: str, form: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> httpx.Response:
+        """As a carrier asks. Raises CallFailed for anything but success."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+        response = await self._request("POST", url, headers=headers, content=urlencode(form))
+        if not response.is_success:
+            raise refusal(response, urlsplit(url).path, self._callee)
+        return response
+
     async def abandon(self, session_id: str) -> None:
         """Gives the slot of a failed call back at once, where the front knows how."""
         try:
@@ -132,15 +141,17 @@ class Signalling:
             return
 
     async def _send(self, method: str, path: str, *, token: str, json: object = None) -> httpx.Response:
-        url = self._callee.url + path
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return await self._request(method, self._callee.url + path, headers=headers, json=json)
+
+    async def _request(self, method: str, url: str, **what: Any) -> httpx.Response:
         try:
-            return await self._http.request(method, url, json=json, headers=headers, extensions={"trace": self._trace})
+            return await self._http.request(method, url, extensions={"trace": self._trace}, **what)
         except httpx.TimeoutException as why:
             raise CallFailed(
                 Failure(
                     "signalling",
-                    f"{self._callee.url}{path} did not answer in time ({type(why).__name__})",
+                    f"{url} did not answer in time ({type(why).__name__})",
                     "is the address right, and the port open for TCP from here? `voicedeploy status`",
                 )
             ) from why

@@ -1,7 +1,9 @@
 """`voicedeploy call`."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,10 @@ from voicedeploy.cli import options, show
 
 if TYPE_CHECKING:
     from voicedeploy.call import Callee, Progress, Report, Run
+
+
+ON_HOLD_S = 120.0
+"""So long a caller listens to the announcement."""
 
 
 def call(
@@ -27,6 +33,9 @@ def call(
     transport: Annotated[
         str | None, typer.Option("--transport", help="Call this way; otherwise as the front says.", metavar="T")
     ] = None,
+    webhook: Annotated[
+        bool, typer.Option("--webhook", help="Begin as a phone carrier does, by the bot's webhook; waits on hold.")
+    ] = False,
     relay_only: Annotated[bool, typer.Option("--relay-only", help="Only through the TURN server.")] = False,
     barge_in: Annotated[
         bool, typer.Option("--barge-in", help="Speak while the bot talks, and measure how long it goes on.")
@@ -39,14 +48,23 @@ def call(
     """Make real calls and measure: first word, voice to voice, audio health. Fails if the bot is not heard."""
     import asyncio
 
-    from voicedeploy.call import CallOptions, Script, call_many
+    from voicedeploy.call import CallOptions, Script, call_many, settled
     from voicedeploy.errors import NotHeard, UsageError
 
     script = Script.from_files(wav) if wav else Script.demo(turns)
     if report is not None and not report.resolve().parent.is_dir():
         raise UsageError(f"{report.parent}: there is no such folder")
     callee = _callee(url, file, where, host)
-    how = CallOptions(transport=options.kind(transport) if transport else "", relay_only=relay_only, barge_in=barge_in)
+    how = CallOptions(
+        transport=options.kind(transport) if transport else "",
+        webhook=webhook,
+        relay_only=relay_only,
+        barge_in=barge_in,
+        busy_wait_s=ON_HOLD_S if webhook else 0.0,
+    )
+    if webhook:
+        how = asyncio.run(settled(callee, how))
+        callee = replace(callee, signing=_signing(how.transport))
     with _watched(runs * sessions, quiet=json) as tell:
         made = asyncio.run(call_many(callee, script, how, runs=runs, sessions=sessions, progress=tell))
     if report is not None:
@@ -65,6 +83,13 @@ def call(
             failed.message if failed else "the bot is not heard",
             hint=failed.hint if failed else "`voicedeploy logs` shows what the bot did",
         )
+
+
+def _signing(transport: str) -> str:
+    """The carrier's secret, if the environment has it; a provider's key opens the webhook without."""
+    from voicedeploy.serve.phone import CARRIERS
+
+    return os.environ.get(CARRIERS[transport].SIGNING_SECRET, "") if transport in CARRIERS else ""
 
 
 def _callee(url: str | None, file: Path, where: str | None, host: str | None) -> "Callee":

@@ -34,8 +34,8 @@ def played(wire: Wire, body: object) -> Play:
 
 
 def test_twilio() -> None:
-    wire = Twilio({"from_number": "+15555550100"})
-    connected, start = map(read, wire.opening())
+    wire = Twilio()
+    connected, start = map(read, wire.opening({"from_number": "+15555550100"}))
     assert connected == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
     stream, call, account = start["streamSid"], start["start"]["callSid"], start["start"]["accountSid"]
     assert start == {
@@ -94,7 +94,7 @@ def test_what_a_bot_says_to_twilio() -> None:
 
 def test_telnyx() -> None:
     wire = Telnyx()
-    connected, start = map(read, wire.opening())
+    connected, start = map(read, wire.opening({}))
     assert connected == {"event": "connected", "version": "1.0.0"}
     assert start == {
         "event": "start",
@@ -131,8 +131,8 @@ def test_telnyx() -> None:
 
 
 def test_plivo() -> None:
-    wire = Plivo({"userId": "12345", "room": "a"})
-    (start,) = map(read, wire.opening())
+    wire = Plivo()
+    (start,) = map(read, wire.opening({"userId": "12345", "room": "a"}))
     assert start == {
         "event": "start",
         "sequenceNumber": 1,
@@ -177,7 +177,7 @@ def test_plivo_plays_both_of_its_formats(content_type: str, rate: int, data: byt
 
 def test_exotel() -> None:
     wire = Exotel()
-    connected, start = map(read, wire.opening())
+    connected, start = map(read, wire.opening({}))
     assert connected == {"event": "connected"}
     assert start["start"] == {
         "stream_sid": wire.stream,
@@ -224,7 +224,7 @@ def test_plain_frames_are_pipecats_own() -> None:
     assert frame.WhichOneof("frame") == "audio"
     assert (frame.audio.sample_rate, frame.audio.num_channels) == (16_000, 1)
     assert frame.audio.audio == np.tile(SOUND, 2).tobytes()
-    (ready,) = wire.opening()
+    (ready,) = wire.opening({})
     assert json.loads(pipecat.Frame.FromString(ready).message.data)["type"] == "client-ready"
 
 

@@ -45,6 +45,10 @@ class Line(Protocol):
         """Prepares what will be said, so that speaking costs no work."""
         ...
 
+    async def start(self, signalling: Signalling) -> Started:
+        """Asks for the call. Raises CallFailed; `retry_after_s` is set when to ask again later may help."""
+        ...
+
     async def connect(self, started: Started, signalling: Signalling) -> None:
         """From the answer of `/start` until sound can flow. Raises CallFailed with the layer that did not come up."""
         ...

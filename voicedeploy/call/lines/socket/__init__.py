@@ -18,6 +18,7 @@ from voicedeploy.call.lines.socket.address import dialled
 from voicedeploy.call.lines.socket.handshake import opened
 from voicedeploy.call.lines.socket.mouth import Mouth
 from voicedeploy.call.lines.socket.player import Player
+from voicedeploy.call.lines.socket.ringing import Ringing
 from voicedeploy.call.lines.socket.wire import Clear, Mark, Message, Note, Order, Play, Wire
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.rtvi import Transcript
@@ -40,6 +41,7 @@ class SocketLine:
         self._target = target
         self._options = options
         self._wire = wire
+        self._ringing = Ringing(target, wire.transport, wire.form())
         self._mouth = Mouth(wire)
         self._player = Player(self.ear, self._played)
         self._socket: ClientConnection | None = None
@@ -50,6 +52,11 @@ class SocketLine:
     def rehearse(self, script: Script) -> None:
         for turn in script.turns:
             samples_of(turn.speech, self._wire.rate)
+
+    async def start(self, signalling: Signalling) -> Started:
+        if self._options.webhook:
+            return await self._ringing.ask(signalling)
+        return await signalling.start(self._wire.transport)
 
     async def connect(self, started: Started, signalling: Signalling) -> None:
         named, token = started.body.get("wsUrl"), started.body.get("token")
@@ -118,7 +125,7 @@ class SocketLine:
 
     async def _speak(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):  # `ended` says so
-            for message in self._wire.opening():
+            for message in self._wire.opening(self._ringing.parameters):
                 await socket.send(message)
             await self._mouth.speak(socket.send)
 

@@ -22,6 +22,7 @@ def sid(prefix: str) -> str:
 class Carrier:
     """A carrier says what it calls the bot's three orders, and writes its own messages."""
 
+    transport: str
     rate: int = 8000
     frame_s: float = 0.02
     path: str = "/ws"
@@ -29,9 +30,7 @@ class Carrier:
     clear: ClassVar[str] = "clear"
     mark: ClassVar[str] = "mark"
 
-    def __init__(self, parameters: Mapping[str, str] | None = None) -> None:
-        """`parameters`: what the carrier was told to pass on to the bot, by a `<Parameter>` or a header."""
-        self.parameters = dict(parameters or {})
+    def __init__(self) -> None:
         self._said = 0
         self._frames = 0
 

@@ -15,20 +15,24 @@ from voicedeploy.call.lines.socket.wire import Message, Play
 class Exotel(Carrier):
     """16-bit samples instead of µ-law, in messages of 100 ms."""
 
+    transport = "exotel"
     frame_s: float = 0.1
 
-    def __init__(self, parameters: Mapping[str, str] | None = None) -> None:
-        super().__init__(parameters)
+    def __init__(self) -> None:
+        super().__init__()
         self.stream, self.call, self.account = sid("MZ"), sid("CA"), sid("AC")
 
-    def opening(self) -> list[Message]:
+    def form(self) -> list[tuple[str, str]]:
+        return []
+
+    def opening(self, parameters: Mapping[str, str]) -> list[Message]:
         start = {
             "stream_sid": self.stream,
             "call_sid": self.call,
             "account_sid": self.account,
             "from": CALLER,
             "to": CALLED,
-            "custom_parameters": self.parameters,
+            "custom_parameters": dict(parameters),
             "media_format": {"encoding": "audio/x-raw", "sample_rate": "8000", "bit_rate": "16"},
         }
         return [json.dumps({"event": "connected"}), self._message("start", start=start)]

@@ -3,7 +3,7 @@
 Few fields of few messages: they are written and read here, without a compiler's help.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -24,11 +24,15 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 class Plain:
     """16 kHz towards the bot, which is what its pipeline wants; what comes back says its own rate."""
 
+    transport = "websocket"
     rate: int = 16_000
     frame_s: float = 0.02
     path: str = "/ws-client"
 
-    def opening(self) -> list[Message]:
+    def form(self) -> list[tuple[str, str]]:
+        return []
+
+    def opening(self, parameters: Mapping[str, str]) -> list[Message]:
         return [_field(MESSAGE, _field(DATA, client_ready().encode()))]
 
     def media(self, samples: Samples) -> Message:

@@ -9,22 +9,29 @@ from uuid import uuid4
 
 import numpy as np
 
-from voicedeploy.call.lines.socket.carrier import Carrier, sid
+from voicedeploy.call.lines.socket.carrier import CALLED, CALLER, Carrier, sid
 from voicedeploy.call.lines.socket.wire import Message, Play
 
 
 class Plivo(Carrier):
     """Says `start` first, hangs up by closing the socket, and keeps silent about marks that a clear overtook."""
 
+    transport = "plivo"
     play: ClassVar[str] = "playAudio"
     clear: ClassVar[str] = "clearAudio"
     mark: ClassVar[str] = "checkpoint"
 
-    def __init__(self, parameters: Mapping[str, str] | None = None, *, call_id: str = "") -> None:
-        super().__init__(parameters)
-        self.stream, self.call, self.account = str(uuid4()), call_id or str(uuid4()), sid("MA")
+    def __init__(self) -> None:
+        super().__init__()
+        self.stream, self.call, self.account = str(uuid4()), str(uuid4()), sid("MA")
+        self._headers = ""
 
-    def opening(self) -> list[Message]:
+    def form(self) -> list[tuple[str, str]]:
+        call = [("CallUUID", self.call), ("CallStatus", "ringing"), ("Direction", "inbound"), ("Event", "StartApp")]
+        return [*call, ("From", CALLER.lstrip("+")), ("To", CALLED.lstrip("+"))]
+
+    def opening(self, parameters: Mapping[str, str]) -> list[Message]:
+        self._headers = ";".join(f"{name}={value}" for name, value in parameters.items())
         start = {
             "callId": self.call,
             "streamId": self.stream,
@@ -34,17 +41,17 @@ class Plivo(Carrier):
         }
         return [
             json.dumps(
-                {"event": "start", "sequenceNumber": self.count(), "start": start, "extra_headers": self._headers()}
+                {"event": "start", "sequenceNumber": self.count(), "start": start, "extra_headers": self._headers}
             )
         ]
 
     def sound(self, payload: str, chunk: int, at_ms: int) -> Message:
         media = {"track": "inbound", "timestamp": _now_ms(), "chunk": chunk, "payload": payload}
-        return self._message("media", media=media, extra_headers=self._headers())
+        return self._message("media", media=media, extra_headers=self._headers)
 
     def dtmf(self, digit: str) -> Message | None:
         dtmf = {"track": "inbound", "digit": digit, "timestamp": _now_ms()}
-        return self._message("dtmf", dtmf=dtmf, extra_headers=self._headers())
+        return self._message("dtmf", dtmf=dtmf, extra_headers=self._headers)
 
     def played(self, name: str) -> Message | None:
         return self._message("playedStream", name=name)
@@ -68,9 +75,6 @@ class Plivo(Carrier):
 
     def _message(self, event: str, **body: Any) -> str:
         return json.dumps({"event": event, "sequenceNumber": self.count(), "streamId": self.stream, **body})
-
-    def _headers(self) -> str:
-        return ";".join(f"{name}={value}" for name, value in self.parameters.items())
 
 
 def _now_ms() -> str:

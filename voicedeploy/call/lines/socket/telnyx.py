@@ -13,12 +13,18 @@ from voicedeploy.call.lines.socket.wire import Message
 class Telnyx(Carrier):
     """PCMU without RTP headers. The bot's messages name no stream."""
 
-    def __init__(self, parameters: Mapping[str, str] | None = None, *, call_control_id: str = "") -> None:
-        super().__init__(parameters)
-        self.stream, self.user, self.session = str(uuid4()), str(uuid4()), str(uuid4())
-        self.call = call_control_id or f"v3:{uuid4().hex}"
+    transport = "telnyx"
 
-    def opening(self) -> list[Message]:
+    def __init__(self) -> None:
+        super().__init__()
+        self.stream, self.user, self.session = str(uuid4()), str(uuid4()), str(uuid4())
+        self.call = f"v3:{uuid4().hex}"
+
+    def form(self) -> list[tuple[str, str]]:
+        call = [("CallSid", self.call), ("CallSessionId", self.session), ("CallStatus", "ringing")]
+        return [*call, ("AccountSid", self.user), ("From", CALLER), ("To", CALLED), ("Direction", "inbound")]
+
+    def opening(self, parameters: Mapping[str, str]) -> list[Message]:
         start = {
             "user_id": self.user,
             "call_control_id": self.call,
@@ -26,7 +32,7 @@ class Telnyx(Carrier):
             "from": CALLER,
             "to": CALLED,
             "client_state": "",
-            "custom_parameters": self.parameters,
+            "custom_parameters": dict(parameters),
             "media_format": {"encoding": "PCMU", "sample_rate": 8000, "channels": 1},
         }
         return [json.dumps({"event": "connected", "version": "1.0.0"}), self._message("start", start=start)]

@@ -4,25 +4,32 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from voicedeploy.call.lines.socket.carrier import Carrier, sid
+from voicedeploy.call.lines.socket.carrier import CALLED, CALLER, Carrier, sid
 from voicedeploy.call.lines.socket.wire import Message
 
 
 class Twilio(Carrier):
     """All numbers but those of the format are text. A clear sends waiting marks back."""
 
-    def __init__(self, parameters: Mapping[str, str] | None = None, *, call_sid: str = "", account: str = "") -> None:
-        super().__init__(parameters)
-        self.stream, self.call, self.account = sid("MZ"), call_sid or sid("CA"), account or sid("AC")
+    transport = "twilio"
 
-    def opening(self) -> list[Message]:
+    def __init__(self) -> None:
+        super().__init__()
+        self.stream, self.call, self.account = sid("MZ"), sid("CA"), sid("AC")
+
+    def form(self) -> list[tuple[str, str]]:
+        numbers = [("From", CALLER), ("To", CALLED), ("Caller", CALLER), ("Called", CALLED)]
+        call = [("CallSid", self.call), ("CallStatus", "ringing"), ("Direction", "inbound")]
+        return [("AccountSid", self.account), ("ApiVersion", "2010-04-01"), *call, *numbers]
+
+    def opening(self, parameters: Mapping[str, str]) -> list[Message]:
         start = {
             "accountSid": self.account,
             "streamSid": self.stream,
             "callSid": self.call,
             "tracks": ["inbound"],
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": self.parameters,
+            "customParameters": dict(parameters),
         }
         return [
             json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}),

@@ -1,6 +1,6 @@
 """What travels over a media socket: the messages of one protocol, and what the bot's mean."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,8 @@ Order = Play | Clear | Mark | Note
 class Wire(Protocol):
     """One call's end of a protocol. It counts what it says, so it says each thing once and in order."""
 
+    transport: str
+    """Pipecat's key of it."""
     rate: int
     """Of the caller's sound, in samples a second."""
     frame_s: float
@@ -47,8 +49,12 @@ class Wire(Protocol):
     path: str
     """Where a server listens that has no `/start` to say so."""
 
-    def opening(self) -> list[Message]:
-        """Sent before any sound."""
+    def form(self) -> list[tuple[str, str]]:
+        """What a carrier tells the bot's webhook about this call; empty where there are none."""
+        ...
+
+    def opening(self, parameters: Mapping[str, str]) -> list[Message]:
+        """Sent before any sound. `parameters`: what the bot's webhook wants to be passed on."""
         ...
 
     def media(self, samples: Samples) -> Message: ...

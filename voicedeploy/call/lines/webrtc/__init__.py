@@ -37,6 +37,9 @@ class WebRtc:
     def rehearse(self, script: Script) -> None:
         """Scripts are encoded as it is."""
 
+    async def start(self, signalling: Signalling) -> Started:
+        return await signalling.start("webrtc")
+
     async def connect(self, started: Started, signalling: Signalling) -> None:
         if started.body and started.session_id is None:
             raise CallFailed(odd("/start", "names no sessionId"))
