@@ -1,5 +1,6 @@
 """Asks a bot's webhook as a carrier would."""
 
+import re
 import secrets
 import ssl
 from dataclasses import dataclass
@@ -80,11 +81,10 @@ def _reach(at: Knock, http: httpx.Client, url: str) -> list[Finding]:
 
 
 def _end(at: Knock, http: httpx.Client, url: str) -> None:
-    """Gives back the slot. A front of somebody else's may not know how."""
-    id = urlsplit(url).path.rpartition("/")[2]
-    base = urlsplit(at.url)
-    if id:
-        http.delete(f"{base.scheme}://{base.netloc}/sessions/{id}")
+    """Gives back the slot, where the webhook is one of ours."""
+    base, path = urlsplit(at.url), urlsplit(url).path
+    if match := re.fullmatch(r"/ws/([0-9a-f-]{36})", path):
+        http.delete(f"{base.scheme}://{base.netloc}/sessions/{match[1]}")
 
 
 def _send(at: Knock, http: httpx.Client, form: list[tuple[str, str]], headers: dict[str, str]) -> httpx.Response:
