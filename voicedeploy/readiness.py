@@ -17,7 +17,7 @@ def findings(spec: Spec, secrets: Collection[str], tried: Sequence[Outcome] | No
     """`secrets`: the names that are set on the target. `tried`: what relays said there; None tries them from here."""
     said = relays.from_here(spec) if tried is None else tried
     ours = [*_bot(spec), *_lint(spec), *_dependencies(spec)]
-    return [*ours, *_secrets(spec, secrets), *_region(spec), *_stun(spec), *relays.findings(said)]
+    return [*ours, *credentials(spec, secrets), *_region(spec), *_stun(spec), *relays.findings(said)]
 
 
 def _bot(spec: Spec) -> list[Finding]:
@@ -86,7 +86,8 @@ def _dependencies(spec: Spec) -> list[Finding]:
     return found or [Finding("VD000", "ok", "packages", "uv.lock")]
 
 
-def _secrets(spec: Spec, known: Collection[str]) -> list[Finding]:
+def credentials(spec: Spec, known: Collection[str]) -> list[Finding]:
+    """`known`: the names that are set on the target."""
     return [*_missing(spec, known), *_conflicting(spec, known)]
 
 
