@@ -18,7 +18,8 @@ class Seat:
 
     `udp_ports` is a range ("20000-20015"); `log` "" is standard error. `trusted_proxies`: only from these networks is
     `X-Forwarded-For` believed. `open_on_loopback`: whoever is on the machine may start a call without a token.
-    `tcp_only`: no UDP gets out, so that relays are asked over TLS or TCP first.
+    `tcp_only`: no UDP gets out, so that relays are asked over TLS or TCP first. `relay`: addresses of the target's own,
+    for callers; its secret is in `turn-secret`, beside the file.
     """
 
     project: str
@@ -38,6 +39,7 @@ class Seat:
     trusted_proxies: tuple[str, ...] = ()
     open_on_loopback: bool = False
     tcp_only: bool = False
+    relay: tuple[str, ...] = ()
 
 
 def config(spec: Spec, release: str, seat: Seat) -> str:

@@ -123,10 +123,10 @@ async def test_credentials_outlive_the_longest_call(folder: Path) -> None:
     now = 1_800_000_000.0
     config = load(with_secrets(folder, COTURN, session={"max_duration_s": 900}))
     relay = Relay(config, Log(folder / "log", max_bytes=9999, release="r"), clock=lambda: now)
-    [server] = relay.servers("a")
+    [server], _ = relay.servers("a")
     assert expiry(server) == now + 900 + MARGIN_S
     now += 5000  # a front runs for weeks
-    [server] = relay.servers("b")
+    [server], _ = relay.servers("b")
     assert expiry(server) == now + 900 + MARGIN_S
 
 
@@ -188,7 +188,7 @@ async def test_cloudflare_s_credentials_are_renewed_well_before_they_expire(
     relay = Relay(config, log, clock=lambda: now)
     relay.start()
     try:
-        await until(lambda: bool(relay.servers("a")))
+        await until(lambda: bool(relay.servers("a")[0]))
         now += SPARE_S / 2 - 10
         await asyncio.sleep(0.1)
         assert len(api.asked) == 1
@@ -199,11 +199,11 @@ async def test_cloudflare_s_credentials_are_renewed_well_before_they_expire(
         api.opens_to = "another"
         now += SPARE_S / 2 + 10
         await until(lambda: len(api.asked) > 2)
-        assert relay.servers("b")
+        assert relay.servers("b")[0]
         now += 1800 + MARGIN_S + SPARE_S
-        assert relay.servers("c") == []
+        assert relay.servers("c") == ([], [])
         api.opens_to = TOKEN
-        await until(lambda: bool(relay.servers("d")))
+        await until(lambda: bool(relay.servers("d")[0]))
     finally:
         await relay.close()
 
@@ -232,3 +232,26 @@ async def test_without_udp_relays_over_tls_come_first(folder: Path, api: Api) ->
 def test_tcp_comes_before_udp() -> None:
     urls = ["turn:a", "turn:a?transport=tcp", "turns:a?transport=tcp"]
     assert tls_first([{"urls": urls}, {"urls": "stun:b"}]) == [{"urls": urls[::-1]}]
+
+
+async def test_a_relay_beside_the_bot_is_for_callers_only(folder: Path) -> None:
+    (folder / "turn-secret").write_text(SECRET * 2)
+    (folder / "turn-secret").chmod(0o600)
+    own = {"urls": ["turn:here.example:3478"], "secret_file": "turn-secret", "callers_only": True}
+    async with running(with_secrets(folder, own, {"urls": "stun:s.example"})) as front:
+        id, servers = await started(front)
+        assert [server["urls"] for server in servers] == ["stun:s.example", ["turn:here.example:3478"]]
+        digest = hmac.new((SECRET * 2).encode(), servers[1]["username"].encode(), hashlib.sha1).digest()
+        assert servers[1]["credential"] == base64.b64encode(digest).decode()
+        said = json.loads((await front.offer(id)).json()["sdp"])
+        assert said["session"]["ice_servers"] == [{"urls": "stun:s.example"}]
+
+
+def test_the_file_with_a_relay_s_secret_is_nobody_else_s(folder: Path) -> None:
+    file = with_secrets(folder, {"urls": "turn:t.example", "secret_file": "turn-secret"})
+    with pytest.raises(ConfigError, match=r"transport.ice_servers.secret_file"):
+        load(file)
+    (folder / "turn-secret").write_text(SECRET * 2)
+    (folder / "turn-secret").chmod(0o644)
+    with pytest.raises(ConfigError, match="can be read by others"):
+        load(file)

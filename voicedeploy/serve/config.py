@@ -103,13 +103,18 @@ class Listen(Section):
 
 
 class IceServer(Section):
-    """`secret` names one of `bot.env_file`: coturn's, or with `cloudflare`, the ID of a TURN key, the API token."""
+    """`secret` names one of `bot.env_file`: coturn's, or with `cloudflare`, the ID of a TURN key, the API token.
+
+    `secret_file` holds coturn's itself. `callers_only`: the bot is not told of it, being beside it.
+    """
 
     urls: str | list[str] = []
     username: str | None = None
     credential: str | None = Field(default=None, repr=False)
     secret: str | None = None
     cloudflare: str | None = None
+    secret_file: Located | None = None
+    callers_only: bool = False
 
 
 class Transport(Section):
@@ -310,6 +315,9 @@ def _look(path: Path, config: FrontConfig) -> None:
                 f"{path}: transport.ice_servers: the secret {name} is not set",
                 hint=f"voicedeploy secrets set {name}, then voicedeploy up",
             )
+    for server in config.transport.ice_servers:
+        if server.secret_file:
+            _key(path, "transport.ice_servers.secret_file", server.secret_file)
     room_secrets(config)
 
 
@@ -367,20 +375,23 @@ def read_secrets(file: Path) -> dict[str, str]:
 
 def read_key(path: Path, config: FrontConfig) -> str:
     """The API key, stripped. Raises `ConfigError` if it is missing, short, or readable by others."""
-    file = config.access.key_file
+    return _key(path, "access.key_file", config.access.key_file)
+
+
+def _key(path: Path, name: str, file: Path) -> str:
     try:
         key = file.read_text(encoding="ascii").strip()
         mode = file.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path}: access.key_file: {file}: {error}",
+            f"{path}: {name}: {file}: {error}",
             hint="write 32 random characters into it: openssl rand -hex 32",
         ) from error
     if mode & 0o077 and not _credential(file):
-        raise ConfigError(f"{path}: access.key_file: {file} can be read by others", hint=f"chmod 600 {file}")
+        raise ConfigError(f"{path}: {name}: {file} can be read by others", hint=f"chmod 600 {file}")
     if len(key) < 32:
         raise ConfigError(
-            f"{path}: access.key_file: {file} holds {len(key)} characters, which can be guessed",
+            f"{path}: {name}: {file} holds {len(key)} characters, which can be guessed",
             hint="write at least 32 random characters: openssl rand -hex 32",
         )
     return key

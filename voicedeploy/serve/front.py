@@ -109,6 +109,7 @@ class Front:
             self.log.error("no-process", error=str(error))
             raise Refusal(503, "busy", "this machine can start no process now", retry_after_s=BUSY_RETRY_S) from error
         id = str(uuid.uuid4())
+        for_client, for_bot = self.relay.servers(id)
         session = Session(
             id,
             self._free.pop(),
@@ -116,7 +117,8 @@ class Front:
             config=self.config,
             transport=transport,
             body=body,
-            ice_servers=self.relay.servers(id),
+            ice_servers=for_client,
+            bot_servers=for_bot,
             core=self._choose_core(),
             log=self.log,
             metrics=self.metrics,

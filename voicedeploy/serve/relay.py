@@ -51,6 +51,8 @@ class Relay:
         self._lasts_s = config.session.max_duration_s + MARGIN_S
         transport, file = config.transport, config.bot.env_file
         self._secrets = read_secrets(file) if file and transport.secrets else {}
+        files = (server.secret_file for server in config.transport.ice_servers if server.secret_file)
+        self._files = {file: file.read_text("ascii").strip() for file in files}
         self._leases: dict[str, _Lease] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -64,21 +66,26 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def servers(self, session: str) -> list[Server]:
-        """For bot and client of a call that begins now. Waits for nothing: what cannot be had is left out."""
+    def servers(self, session: str) -> tuple[list[Server], list[Server]]:
+        """Those of a call that begins now: its client's, and its bot's. What cannot be had at once is left out."""
+        asked = self._config.transport.ice_servers
+        for_bot = self._ready([server for server in asked if not server.callers_only], session)
+        return [*for_bot, *self._ready([server for server in asked if server.callers_only], session)], for_bot
+
+    def _ready(self, servers: Sequence[IceServer], session: str) -> list[Server]:
         found: list[Server] = []
-        for server in self._config.transport.ice_servers:
+        for server in servers:
             if server.cloudflare:
                 found += self._leased(server.cloudflare, session)
-            elif server.secret:
+            elif server.secret or server.secret_file:
                 username, credential = minted(self._value(server), session, self._clock() + self._lasts_s)
                 found.append({"urls": server.urls, "username": username, "credential": credential})
             else:
-                found.append(server.model_dump(exclude_none=True))
+                found.append(server.model_dump(include={"urls", "username", "credential"}, exclude_none=True))
         return tls_first(found) if self._config.media.tcp_only else found
 
     def _value(self, server: IceServer) -> str:
-        return self._secrets.get(server.secret or "", "")
+        return self._files[server.secret_file] if server.secret_file else self._secrets.get(server.secret or "", "")
 
     def _leased(self, key: str, session: str) -> tuple[Server, ...]:
         lease = self._leases.get(key)

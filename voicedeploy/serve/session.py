@@ -70,6 +70,7 @@ class Session:
         transport: str,
         body: JsonValue,
         ice_servers: list[dict[str, Any]],
+        bot_servers: list[dict[str, Any]],
         core: int | None,
         log: Log,
         metrics: Metrics,
@@ -80,6 +81,7 @@ class Session:
         self.core = core
         self.transport = transport
         self.ice_servers = ice_servers
+        self._bot_servers = bot_servers
         self.started_at = datetime.datetime.now(datetime.UTC)
         self.state = "starting"
         self.pc_id = ""
@@ -216,7 +218,7 @@ class Session:
                     "session_id": self.id,
                     "transport": self.transport,
                     "body": self._body,
-                    "ice_servers": self.ice_servers,
+                    "ice_servers": self._bot_servers,
                     "relay_only": config.transport.relay_only,
                     "udp_ports": self.slot.udp_ports,
                     "public_ip": str(config.media.public_ip) if config.media.public_ip else None,

@@ -18,7 +18,7 @@ from voicedeploy.plan import Door, Plan, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
-from voicedeploy_providers.vm import checks, facts, journal, packets, relays, releasing, setup
+from voicedeploy_providers.vm import checks, coturn, facts, journal, packets, relays, releasing, setup
 from voicedeploy_providers.vm.entrance import Entrance, entrance, site, spare_streams
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
 from voicedeploy_providers.vm.machine import Machine
@@ -102,13 +102,16 @@ class Vm:
             return Offer(NoUdp(f"no port is opened for `{spec.transport.kind}`, which asks for none"))
         if closely or not known:
             self._packets = packets.tried(self._shell(), spec, self._options, mine.udp, self._dialled())
-        return self._packets.offer() if self._packets else packets.remembered(mine)
+        found = self._packets.offer() if self._packets else packets.remembered(mine)
+        return replace(found, relay=self._options.turn)
 
     def check(self, spec: Spec) -> list[Finding]:
         found = [*(self._packets.findings() if self._packets else []), *self._one_name_for_several(spec)]
         names = self.secrets(spec.bot.name).names()
         tried = relays.tried(self._shell(), spec)
-        return [*found, *checks.findings(spec, self._options, self._facts, self._mine(spec), names, tried)]
+        mine = self._mine(spec)
+        found += coturn.findings(self._facts, mine)
+        return [*found, *checks.findings(spec, self._options, self._facts, mine, names, tried)]
 
     def _one_name_for_several(self, spec: Spec) -> list[Finding]:
         """A call begins by several requests, and only the host that took the first of them knows it."""
@@ -128,7 +131,9 @@ class Vm:
     def _mine(self, spec: Spec) -> Ports:
         """This bot's ports, with what was found out about the network around them."""
         media = receives_media(spec.transport.kind)
-        mine = allot(spec.bot.name, spec.pool.max, self._options, self._facts, media=media)
+        relay = self._entrance().host if media and self._options.turn else ""
+        allotted = allot(spec.bot.name, spec.pool.max, self._options, self._facts, media=media)
+        mine = replace(allotted, relay=relay)
         if self._packets is None:
             return mine
         best = self._packets.settings
@@ -146,15 +151,19 @@ class Vm:
     def render(self, spec: Spec) -> list[Artifact]:
         """As for a host with this bot alone and a name of its own; nobody is asked."""
         udp = self._options.udp_ports or f"{FIRST_UDP}-{FIRST_UDP + 2 * spec.pool.max - 1}"
-        mine = Ports(FIRST_TCP, udp if receives_media(spec.transport.kind) else "")
+        at = Entrance(self._options.domain or "talk.example.org", "acme", "its own domain")
+        media = receives_media(spec.transport.kind)
+        relay = at.host if media and self._options.turn else ""
+        mine = Ports(FIRST_TCP, udp if media else "", relay=relay)
         settings = releasing.settings(spec, self._options, mine)
         release = project.release(spec.root, project.files(spec.root), settings)
-        at = Entrance(self._options.domain or "talk.example.org", "acme", "its own domain")
+        own = coturn.texts(self._options.public_ip) if relay else {}
         text = site(spec.bot.name, at, self._options, facts.parse(""), mine.tcp, _delay(spec))
         return [
-            Artifact(Places(spec.bot.name).unit(release), releasing.unit(spec, release)),
+            Artifact(Places(spec.bot.name).unit(release), releasing.unit(spec, release, relay=bool(relay))),
             Artifact("front.toml", releasing.front_toml(spec, release, mine, self._options), 0o600),
             Artifact(f"{spec.bot.name}.caddy", text),
+            *(Artifact(path.rpartition("/")[2], content) for path, content in own.items()),
         ]
 
     def find(self, bot: str) -> Deployment | None:
@@ -240,11 +249,16 @@ class Vm:
         record = Deployment(self.name, bot, release, want.transport.kind.value, at.url, _now())
         media = receives_media(want.transport.kind)
         before = setup.steps(bot, self._options, seen, mine, media=media)
+        if mine.relay:
+            before += coturn.steps(seen, self._options.public_ip or mine.public_ip, _new_key())
+        after = [] if mine.relay else coturn.gone(seen, bot)
+        if after:
+            after += setup.close_relay(bot, seen)
         caddy = setup.site(places, seen, at, text)
         if caddy:
             spare_streams(seen)
         switch = releasing.switch(bot, release, record, seen)
-        if not (before or caddy or switch) and now and now.ready:
+        if not (before or caddy or switch or after) and now and now.ready:
             return Plan(self.name, bot, release, release)
         made = any(r.id == release and r.created_at for r in seen.of(bot).releases)
         files = [] if made and now else releasing.make(want, release, seen, mine, self._options, _new_key(), at.url)
@@ -254,6 +268,7 @@ class Vm:
             *releasing.start(bot, release, now),
             *caddy,
             *switch,
+            *after,
             *releasing.prune(bot, release, seen, self._options.keep, environment.digest(want)),
         ]
         return Plan(self.name, bot, have.release if have else None, release, tuple(steps), verify=True)
@@ -309,6 +324,8 @@ class Vm:
             steps.append(setup.no_site(places))
         if there.ports:
             steps += setup.close_firewall(have.bot, seen, there.ports, last)
+        if ending := coturn.gone(seen, have.bot, files=True):
+            steps += [*ending, *setup.close_relay(have.bot, seen)]
         units = tuple(places.unit_file(release.id) for release in there.releases)
         state = tuple(f"/var/{kind}/private/voicedeploy/{have.bot}" for kind in ("lib", "cache"))
         links = tuple(f"/var/{kind}/voicedeploy/{have.bot}" for kind in ("lib", "cache"))

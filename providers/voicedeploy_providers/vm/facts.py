@@ -29,6 +29,8 @@ class Ports:
     """The host's addresses when that was found out."""
     tcp_only: bool = False
     """No UDP got out then: relays are asked over TLS first."""
+    relay: str = ""
+    """The name by which callers reach the host's own relay, where the bot uses it."""
 
     def text(self) -> str:
         return tomli_w.dumps({key: value for key, value in asdict(self).items() if value})
@@ -86,6 +88,16 @@ class Bot:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """coturn on the host: the package, and what is ours of it. `texts` are files by their paths."""
+
+    installed: bool
+    secret: bool
+    active: bool
+    texts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Facts:
     """Sizes in bytes; `skew_s` is how far the host's clock is ahead of this one's."""
 
@@ -108,6 +120,7 @@ class Facts:
     ufw: str
     firewalld: str
     tailnet: str
+    turn: Turn
     listening: Mapping[int, str]
     """TCP ports in use, and by which program."""
     uv: tuple[str, ...]
@@ -165,6 +178,12 @@ def parse(text: str, now: float | None = None) -> Facts:
         ufw=_plain(one("ufw")),
         firewalld=_plain(one("firewalld")),
         tailnet=one("tailnet"),
+        turn=Turn(
+            bool(one("coturn")),
+            bool(one("turn_secret")),
+            one("turn_active") == "active",
+            {path: _plain(text) for path, _, text in (entry.partition(" ") for entry in said.get("turn", []))},
+        ),
         listening={int(port): user for port, _, user in tcp if port.isdigit()},
         uv=tuple(said.get("uv", [])),
         engines=tuple(said.get("engine", [])),
@@ -201,6 +220,7 @@ def _ports(said: Mapping[str, Any]) -> Ports | None:
             tuple(said.get("nets", ())),
             tuple(said.get("addresses", ())),
             bool(said.get("tcp_only", False)),
+            str(said.get("relay", "")),
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -28,6 +28,12 @@ file caddyfile /etc/caddy/Caddyfile
 has ufw && say ufw "$(ufw status 2>/dev/null | base64 -w0)"
 if has firewall-cmd && firewall-cmd --state >/dev/null 2>&1; then say firewalld "$(firewall-cmd --list-all | base64 -w0)"; fi
 has tailscale && say tailnet "$(tailscale status --json 2>/dev/null | sed -n '/"Self"/,/}/s/.*"DNSName": *"\([^"]*\)\.".*/\1/p' | head -n 1)"
+has turnserver && say coturn yes
+[ -s $root/turn/secret ] && say turn_secret yes
+say turn_active "$(systemctl is-active voicedeploy-turn.service 2>/dev/null)"
+for path in $root/turn/turnserver.conf $root/turn/start /etc/systemd/system/voicedeploy-turn.service; do
+  [ -e "$path" ] && say turn "$path $(base64 -w0 <"$path")"
+done
 ss -Hltnp 2>/dev/null | awk '{n = split($4, a, ":"); u = $6; sub(/^users:\(\("/, "", u); sub(/".*/, "", u); print "tcp\t" a[n] " " u}'
 ls "$root/uv" 2>/dev/null | while read -r name; do say uv "$name"; done
 for path in "$root"/engine/*/ready; do [ -e "$path" ] && path=${path%/ready} && say engine "${path##*/}"; done

@@ -56,5 +56,7 @@ class Options(options.Options):
     """Only addresses in these networks are offered to callers."""
     packages: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_packages)] = ()
     """Debian packages that the bot needs beside Python's, e.g. `libgl1`."""
+    turn: bool = False
+    """A relay on the host itself, for callers whose network lets no UDP out."""
     keep: int = Field(default=3, ge=1, le=50)
     """Releases that are kept to go back to."""

@@ -10,7 +10,9 @@
         lock  audit.log                    who is at it; one JSON line a change
         envs/<digest>/                     the bot's environments, shared by releases with the same lock file
         releases/<id>/                     bot/  front.toml  release.toml
+    turn/                                  the host's own relay, where a bot asks for it: its secret and settings
 /etc/systemd/system/voicedeploy-<bot>@<id>.service
+/etc/systemd/system/voicedeploy-turn.service
 /etc/caddy/voicedeploy/<bot>.caddy
 /run/voicedeploy/<bot>/<id>/front.sock
 """

@@ -12,8 +12,8 @@ from voicedeploy.network import receives_media
 from voicedeploy.plan import Call, Command, Door, Prove, Remove, Step, Stop, Upload, Write
 from voicedeploy.render import render
 from voicedeploy.spec import Spec
+from voicedeploy_providers.vm import coturn, runtime
 from voicedeploy_providers.vm import places as where
-from voicedeploy_providers.vm import runtime
 from voicedeploy_providers.vm.facts import Bot, Facts, Front, Ports
 from voicedeploy_providers.vm.options import Options
 from voicedeploy_providers.vm.places import SOCKETS, UV_ENVIRONMENT, Places
@@ -39,8 +39,8 @@ done
 """
 
 
-def unit(spec: Spec, release: str) -> str:
-    """The unit of one release, with the room that its calls need."""
+def unit(spec: Spec, release: str, *, relay: bool = False) -> str:
+    """The unit of one release, with the room that its calls need. `relay`: it uses the host's own."""
     places = Places(spec.bot.name)
     session, slots = spec.session, spec.pool.max
     folder = places.release(release)
@@ -54,6 +54,7 @@ def unit(spec: Spec, release: str) -> str:
             "project": f"{folder}/bot",
             "key": places / "key",
             "secrets": places / "secrets.json",
+            "turn_secret": coturn.SECRET if relay else "",
             "user": places.user,
             "max_duration": session.max_duration,
             "cpu_percent": round(100 * (session.cpu * slots + 1)),
@@ -81,8 +82,17 @@ def front_toml(spec: Spec, release: str, ports: Ports, options: Options) -> str:
         live_file=places / "live",
         trusted_proxies=("127.0.0.0/8", "::1/128"),
         tcp_only=ports.tcp_only,
+        relay=relay(ports),
     )
     return config(spec, release, seat)
+
+
+def relay(ports: Ports) -> tuple[str, ...]:
+    """The addresses of the host's own relay, as callers reach it."""
+    if not ports.relay:
+        return ()
+    host = f"[{ports.relay}]" if ":" in ports.relay else ports.relay
+    return tuple(f"turn:{host}:{coturn.PORT}?transport={way}" for way in ("udp", "tcp"))
 
 
 def make(spec: Spec, release: str, facts: Facts, ports: Ports, options: Options, key: str, url: str) -> list[Step]:
@@ -107,6 +117,7 @@ def make(spec: Spec, release: str, facts: Facts, ports: Ports, options: Options,
         "url": url,
     }
     config = front_toml(spec, release, ports, options).encode()
+    text = unit(spec, release, relay=bool(ports.relay))
     return [
         *steps,
         Step("+", "release", f"{release}, {len(names)} files", Upload(spec.root, names, f"{folder}/bot")),
@@ -119,7 +130,7 @@ def make(spec: Spec, release: str, facts: Facts, ports: Ports, options: Options,
             exists=digest in there.environments,
         ),
         Step("+", "settings", "front.toml", Write(f"{folder}/front.toml", config, 0o600, secret=_secret(spec))),
-        Step("+", "unit", places.unit(release), Write(places.unit_file(release), unit(spec, release).encode())),
+        Step("+", "unit", places.unit(release), Write(places.unit_file(release), text.encode())),
         Step("+", "about", "release.toml", Write(f"{folder}/release.toml", tomli_w.dumps(about).encode())),
     ]
 
@@ -207,7 +218,7 @@ def settings(spec: Spec, options: Options, ports: Ports) -> str:
     text = [
         spec.model_dump(mode="json", exclude={"provider"}),
         beside.identity(),
-        unit(spec, "release"),
+        unit(spec, "release", relay=bool(ports.relay)),
         front_toml(spec, "release", ports, options),
         options.packages,
     ]

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from voicedeploy.network import Transport, receives_media
 from voicedeploy.plan import Command, Step
-from voicedeploy_providers.vm import runtime
+from voicedeploy_providers.vm import coturn, runtime
 from voicedeploy_providers.vm.entrance import Entrance
 from voicedeploy_providers.vm.facts import Facts, Ports
 from voicedeploy_providers.vm.options import Options
 from voicedeploy_providers.vm.places import CADDYFILE, SITES, Places
 
+_WEB = ("80/tcp", "443/tcp")
 _INSTALL = """\
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -65,17 +66,22 @@ def steps(bot: str, options: Options, facts: Facts, ports: Ports, *, media: bool
 def firewall(bot: str, facts: Facts, ports: Ports, *, media: bool = True) -> list[Step]:
     """Opens what the bot needs and nothing else, where a firewall is active.
 
-    Without `media` the range that an earlier transport had is closed, as soon as no call can be on it any more.
+    Those of the relay too, if it has its own. Without `media` the range of an earlier transport is closed, as
+    soon as no call can be on it any more.
     """
     if not media:
         closing = _close(bot, facts, (), ports.udp) if ports.udp and not _listens_for_media(bot, facts) else []
         return [*_open(bot, facts, ("80/tcp", "443/tcp")), *closing]
-    return _open(bot, facts, ("80/tcp", "443/tcp", f"{ports.udp}/udp"))
+    return _open(bot, facts, ("80/tcp", "443/tcp", f"{ports.udp}/udp", *(coturn.PORTS if ports.relay else ())))
 
 
 def close_firewall(bot: str, facts: Facts, ports: Ports, last: bool) -> list[Step]:
     """The other way round. Ports of the web stay while another bot needs them."""
     return _close(bot, facts, ("80/tcp", "443/tcp") if last else (), ports.udp)
+
+
+def close_relay(bot: str, facts: Facts) -> list[Step]:
+    return _close(bot, facts, (f"{coturn.PORT}/tcp",), str(coturn.PORT))
 
 
 def _listens_for_media(bot: str, facts: Facts) -> bool:
@@ -118,10 +124,12 @@ def _close(bot: str, facts: Facts, web: Sequence[str], udp: str) -> list[Step]:
     if facts.ufw_active and ours:
         script = 'for rule in "$@"; do ufw delete allow "$rule"; done'
         return [Step("-", "firewall", f"ufw: {' '.join(ours)}", Command(("sh", "-c", script, "sh", *ours)))]
-    if facts.firewalld and udp and f"{udp}/udp" in facts.firewalld.split():
-        gone = f"--remove-port={udp}/udp"
+    # firewalld does not remember whose a port is; those of the web may be another's.
+    there = [port for port in (*web, f"{udp}/udp") if port in facts.firewalld.split() and port not in _WEB]
+    if there:
+        gone = tuple(f"--remove-port={port}" for port in there)
         script = 'firewall-cmd -q "$@" && firewall-cmd -q --permanent "$@"'
-        return [Step("-", "firewall", f"firewalld: {udp}/udp", Command(("sh", "-c", script, "sh", gone)))]
+        return [Step("-", "firewall", f"firewalld: {' '.join(there)}", Command(("sh", "-c", script, "sh", *gone)))]
     return []
 
 

@@ -23,7 +23,7 @@ base=$base,python3,tzdata,netbase,debian-archive-keyring
 masked="systemd-networkd-wait-online.service systemd-udevd.service systemd-udevd-kernel.socket
   systemd-udevd-control.socket sys-kernel-debug.mount sys-kernel-tracing.mount console-getty.service getty@tty1.service"
 
-export later="caddy ufw rsync curl python3-venv"
+export later="caddy coturn ufw rsync curl python3-venv"
 export python="python3 python3-minimal python3.11 python3.11-minimal libpython3-stdlib libpython3.11-stdlib
   libpython3.11-minimal media-types"
 download='APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq --yes --download-only -o APT::Install-Recommends=true'
