@@ -30,6 +30,7 @@ class About(BaseModel):
     secrets: _Names = ()
     excludes: _Names = ()
     caller: str
+    heard: bool = True
     bills: str = ""
     price: str = ""
     price_where: str = ""
@@ -76,6 +77,11 @@ def about(transport: Transport) -> About:
 def carried(transport: Transport) -> bool:
     """Whether a phone carrier calls, from the internet."""
     return isinstance(need(transport), ServesHttp) and bool(about(transport).bills)
+
+
+def proved(transport: str) -> str:
+    """What a call of ours can see of a bot: `heard`, or `joined` where its sound goes to a room."""
+    return "joined" if transport in Transport and not about(Transport(transport)).heard else "heard"
 
 
 def secrets(spec: Spec) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from voicedeploy.call.lines import Line, open_line
 from voicedeploy.call.lines.webrtc import warm_up as warm_up_webrtc
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.run import Failure, Run
+from voicedeploy.call.room import ROOMS, attend
 from voicedeploy.call.script import Script
 from voicedeploy.call.signalling import ASSUMED, CallFailed, Signalling, Started, transport_of
 
@@ -50,6 +51,8 @@ async def warm_up(transport: str = ASSUMED) -> None:
 
 async def place(target: Callee, script: Script, options: CallOptions, progress: Tell | None) -> Run:
     """A call from a process that is warm, with options that are settled."""
+    if options.transport in ROOMS:
+        return await attend(target, options, _now())
     try:
         line = open_line(options.transport or ASSUMED, target, options)
     except CallFailed as why:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from voicedeploy.call.room import ROOMS
 from voicedeploy.call.run import Run, rounded
 
 FIRST_WORD_MS = (2000.0, 3000.0)
@@ -168,6 +169,8 @@ class Report:
     @property
     def verdict(self) -> tuple[Verdict, ...]:
         summary = self.summary
+        if self.transport in ROOMS:
+            return (_joined(self.runs, summary),)
         return (
             _heard(self.runs, summary),
             _first_word(self.runs, summary),
@@ -194,6 +197,15 @@ def _heard(runs: Sequence[Run], summary: Summary) -> Verdict:
         return Verdict("heard", bool(runs), f"The bot was heard in {summary.ok} of {len(runs)} calls.")
     why = ", ".join(f"{count} {layer}" for layer, count in summary.failures.items())
     return Verdict("heard", False, f"{summary.failed} of {len(runs)} calls failed: {why}.")
+
+
+def _joined(runs: Sequence[Run], summary: Summary) -> Verdict:
+    """In a room the bot is not heard from here: that it went in is all that is said."""
+    if summary.failed:
+        return _heard(runs, summary)
+    p50 = Spread.of(run.joined_ms for run in runs if run.joined_ms is not None).p50 or 0.0
+    text = f"The bot joined its room in {summary.ok} of {len(runs)} calls, after {_s(p50)}. Whether it is heard there"
+    return Verdict("joined", bool(runs), f"{text}, only somebody in the room can tell.")
 
 
 def _first_word(runs: Sequence[Run], summary: Summary) -> Verdict:

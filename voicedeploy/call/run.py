@@ -6,10 +6,10 @@ from typing import Any, Literal
 from voicedeploy.call.audio import dbfs
 from voicedeploy.call.rtp import Health
 
-Layer = Literal["signalling", "refused", "busy", "no-candidates", "no-pair", "dtls", "socket", "silent"]
+Layer = Literal["signalling", "refused", "busy", "no-candidates", "no-pair", "dtls", "socket", "room", "silent"]
 """Where a call failed, from the first request to the first sound. `busy` and `refused` are the front's own words
 (503 and 429; 401 and 403); `no-candidates` means that one side named no address; `no-pair` that no packet got
-through between the addresses; `socket` that a WebSocket was refused, or broken off before the bot spoke; `silent`
+through between the addresses; `room` that the bot did not come into its room; `socket` that a WebSocket was refused, or broken off before the bot spoke; `silent`
 that everything connected and nothing was heard."""
 
 
@@ -130,6 +130,8 @@ class Run:
     error: Failure | None = None
     phases: Phases = field(default_factory=Phases)
     first_word_ms: float | None = None
+    joined_ms: float | None = None
+    """In a room, where nothing is heard: until the bot was in it."""
     greeted: bool | None = None
     """False: the bot waited to be spoken to. `first_word_ms` is then set-up plus answer; the time in which the
     caller waited and spoke (`left_out_ms`) is not counted."""
@@ -186,6 +188,7 @@ class Run:
                 "loudest_dbfs": rounded(dbfs(self.audio.loudest)),
                 "ahead_ms": rounded(self.ahead_ms),
             },
+            "joined_ms": rounded(self.joined_ms),
             "started_at": self.started_at,
             "greeted": self.greeted,
             "greeting": self.greeting,

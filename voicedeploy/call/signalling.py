@@ -133,6 +133,11 @@ class Signalling:
             raise refusal(response, urlsplit(url).path, self._callee)
         return response
 
+    async def state(self, session_id: str) -> str:
+        """How far the call is, in the front's words. Raises CallFailed for one that has ended."""
+        path = f"/sessions/{session_id}"
+        return str(self._body(await self._send("GET", path, token=""), path).get("state", ""))
+
     async def abandon(self, session_id: str) -> None:
         """Gives the slot of a failed call back at once, where the front knows how."""
         try:

@@ -146,6 +146,10 @@ def _print(made: "Report", report: Path | None) -> None:
 
 def _one(run: "Run") -> None:
     phases = run.phases.to_json()
+    if run.joined_ms is not None:
+        show.line(f"joined          the bot was in its room after {run.joined_ms / 1000:.2f} s")
+        show.line()
+        return
     if run.first_word_ms is not None:
         parts = " + ".join(f"{name.replace('_', ' ')} {ms:.0f}" for name, ms in phases.items() if ms)
         show.line(f"first word      {run.first_word_ms / 1000:.2f} s   ({parts} ms)")

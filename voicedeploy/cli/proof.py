@@ -16,6 +16,8 @@ class Proof:
 
     def __call__(self, door: Door, report: str) -> str:
         self.run = _first(report) if report else _call(door)
+        if self.run.get("joined_ms") is not None:
+            return joined(self.run)
         if self.run["first_word_ms"] is None:
             failure = self.run["error"] or {}
             raise NotHeard(
@@ -42,6 +44,11 @@ def _call(door: Door) -> dict[str, Any]:
         raise NotReady(error.message, hint=f"{error.hint}; or --no-call, to take it on trust") from error
     callee = Callee.parse(door.url, key=door.key, socket=door.socket, ca=door.ca)
     return asyncio.run(call_many(callee, Script.demo(1), BRIEF)).runs[0].to_json()
+
+
+def joined(run: dict[str, Any]) -> str:
+    """Of a call in a room, where nothing is heard from here."""
+    return f"the bot was in its room after {run['joined_ms'] / 1000:.2f} s; nobody listened there"
 
 
 def heard(run: dict[str, Any]) -> str:

@@ -77,6 +77,7 @@ class Routes:
             Route("/api/offer", self._changing(self.bare_candidates), methods=["PATCH"]),
             Route("/sessions/{id}/api/offer", self._changing(self.offer), methods=["POST"]),
             Route("/sessions/{id}/api/offer", self._changing(self.candidates), methods=["PATCH"]),
+            Route("/sessions/{id}", self.state, methods=["GET"]),
             Route("/sessions/{id}", self._changing(self.end), methods=["DELETE"]),
             Route("/ws/{id}", self._changing(self.socket)),
             *([Route("/ws/line/{token}", self.line)] if self._front.config.transport.kind in LINES else []),
@@ -228,6 +229,13 @@ class Routes:
         finally:
             os.close(descriptor)
         return Taken()
+
+    async def state(self, request: Request) -> Response:
+        """How far a call is, for who has started it."""
+        found = await self._find(request, b"")
+        if isinstance(found, Response):
+            return found
+        return _json({"sessionId": found.id, "transport": found.transport, "state": found.state})
 
     async def end(self, request: Request) -> Response:
         found = await self._find(request, b"")

@@ -20,6 +20,7 @@ from voicedeploy.plan import Call, Door, Plan, Prove, Remove, Start, Step, Stop,
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
+from voicedeploy.transports import proved
 from voicedeploy_providers.local import checks, environment, journal
 from voicedeploy_providers.local.fronts import Front, front, fronts
 from voicedeploy_providers.local.lock import held
@@ -118,7 +119,7 @@ class Local:
         record = Deployment(self.name, want.bot.name, release, want.transport.kind.value, self._url(), _now())
         steps = [
             *self._provision(want, release, places),
-            *self._front(places, release, text, detail, current),
+            *self._front(places, release, text, detail, current, proved(record.transport)),
             *self._switch(places, record, running),
         ]
         return Plan(self.name, want.bot.name, have.release if have else None, release, tuple(steps), asks=False)
@@ -139,7 +140,9 @@ class Local:
         listen = config["listen"]
         record = replace(have, release=wanted, transport=config["transport"]["kind"], created_at=_now())
         steps = [
-            *self._front(places, wanted, text, f"{listen['host']}:{listen['port']}", current),
+            *self._front(
+                places, wanted, text, f"{listen['host']}:{listen['port']}", current, proved(record.transport)
+            ),
             *self._switch(places, record, running),
         ]
         return Plan(self.name, have.bot, have.release, wanted, tuple(steps), asks=False)
@@ -176,7 +179,9 @@ class Local:
             steps.append(Step("+", "release", f"{release}, {len(names)} files", upload))
         return steps + environment.steps(spec, places, release)
 
-    def _front(self, places: Places, release: str, text: str, detail: str, current: Front | None) -> list[Step]:
+    def _front(
+        self, places: Places, release: str, text: str, detail: str, current: Front | None, proof: str
+    ) -> list[Step]:
         path = places.config(release)
         stop = Stop(str(places.pid_file(release)))
         socket = str(places.socket(release))
@@ -201,7 +206,7 @@ class Local:
         if current is None or not current.draining:
             ready = Call("GET", "http://front/readyz", socket, wait_s=READY_S, log=str(places.log(release)))
             steps.append(Step("✓", "ready", "the bot is loaded", ready))
-            steps.append(Step("✓", "heard", "one real call", Prove(Door(self._url(), socket))))
+            steps.append(Step("✓", proof, "one real call", Prove(Door(self._url(), socket))))
         return steps
 
     def _switch(self, places: Places, record: Deployment, running: list[Front]) -> list[Step]:

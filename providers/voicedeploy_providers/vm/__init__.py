@@ -18,6 +18,7 @@ from voicedeploy.plan import Door, Plan, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
+from voicedeploy.transports import proved
 from voicedeploy_providers.vm import checks, coturn, facts, journal, packets, relays, releasing, setup
 from voicedeploy_providers.vm.entrance import Entrance, entrance, site, spare_streams
 from voicedeploy_providers.vm.facts import Facts, Front, Ports
@@ -265,7 +266,7 @@ class Vm:
         steps = [
             *before,
             *files,
-            *releasing.start(bot, release, now),
+            *releasing.start(bot, release, now, proved(record.transport)),
             *caddy,
             *switch,
             *after,
@@ -293,7 +294,7 @@ class Vm:
         opening = setup.firewall(have.bot, seen, there.ports) if there.ports and setup.needs_udp(old.transport) else []
         steps = [
             *opening,
-            *releasing.start(have.bot, wanted, now),
+            *releasing.start(have.bot, wanted, now, proved(record.transport)),
             *switch,
         ]
         return Plan(self.name, have.bot, have.release, wanted, tuple(steps), verify=True)

@@ -263,5 +263,5 @@ def test_what_a_release_writes_keeps_its_secrets(spec: Spec) -> None:
     key = next(step.action for step in steps if step.subject == "key")
     assert isinstance(key, Write) and key.secret and key.mode == 0o600
     assert not any(isinstance(step.action, Stop) for step in steps)
-    (starting,) = (s for s in releasing.start("front-desk", "r1", None) if s.subject == "start")
+    (starting,) = (s for s in releasing.start("front-desk", "r1", None, "heard") if s.subject == "start")
     assert isinstance(starting.undo, Stop)
