@@ -25,6 +25,10 @@ class CallFailed(Exception):
 ASSUMED = "webrtc"
 """What is called where nobody says which transport it is: Pipecat's runner without `-t` serves it."""
 ASK_S = 10.0
+HINTS = {
+    400: "if the bot speaks another transport, say so by --transport; `voicedeploy logs` has the bot's side",
+    404: "is this the address of the front?",
+}
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,7 @@ def refusal(response: httpx.Response, path: str, callee: Callee) -> CallFailed:
         Failure(
             "signalling",
             f"{path} failed: {status} {detail}",
-            hint or ("is this the address of the front?" if status == 404 else "`voicedeploy logs` has the bot's side"),
+            hint or HINTS.get(status, "`voicedeploy logs` has the bot's side"),
         )
     )
 
