@@ -165,5 +165,5 @@ def test_not_toml(tmp_path: Path, content: bytes) -> None:
 def test_a_region_is_a_word_of_the_service(tmp_path: Path) -> None:
     spec = load(write(tmp_path, '[bot]\nname = "a"\n[transport]\nkind = "daily"\nregion = "eu-central-1"\n'))
     assert spec.transport.region == "eu-central-1"
-    with pytest.raises(SpecError, match="transport.region: 'Frankfurt am Main' is not a region"):
+    with pytest.raises(SpecError, match=r"transport\.region: 'Frankfurt am Main' is not a region"):
         load(write(tmp_path, '[bot]\nname = "a"\n[transport]\nregion = "Frankfurt am Main"\n'))

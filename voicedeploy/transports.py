@@ -81,7 +81,7 @@ def carried(transport: Transport) -> bool:
 
 def proved(transport: str) -> str:
     """What a call of ours can see of a bot: `heard`, or `joined` where its sound goes to a room."""
-    return "joined" if transport in Transport and not about(Transport(transport)).heard else "heard"
+    return "heard" if all(about(kind).heard for kind in Transport if kind == transport) else "joined"
 
 
 def secrets(spec: Spec) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from voicedeploy.call.conversation import Conversation
 from voicedeploy.call.lines import Line, open_line
 from voicedeploy.call.lines.webrtc import warm_up as warm_up_webrtc
 from voicedeploy.call.options import CallOptions
-from voicedeploy.call.run import Failure, Run
 from voicedeploy.call.room import ROOMS, attend
+from voicedeploy.call.run import Failure, Run
 from voicedeploy.call.script import Script
 from voicedeploy.call.signalling import ASSUMED, CallFailed, Signalling, Started, transport_of
 

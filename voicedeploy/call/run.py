@@ -9,8 +9,8 @@ from voicedeploy.call.rtp import Health
 Layer = Literal["signalling", "refused", "busy", "no-candidates", "no-pair", "dtls", "socket", "room", "silent"]
 """Where a call failed, from the first request to the first sound. `busy` and `refused` are the front's own words
 (503 and 429; 401 and 403); `no-candidates` means that one side named no address; `no-pair` that no packet got
-through between the addresses; `room` that the bot did not come into its room; `socket` that a WebSocket was refused, or broken off before the bot spoke; `silent`
-that everything connected and nothing was heard."""
+through between the addresses; `room` that the bot did not come into its room; `socket` that a WebSocket was refused,
+or broken off before the bot spoke; `silent` that everything connected and nothing was heard."""
 
 
 @dataclass(frozen=True)

@@ -140,9 +140,7 @@ class Local:
         listen = config["listen"]
         record = replace(have, release=wanted, transport=config["transport"]["kind"], created_at=_now())
         steps = [
-            *self._front(
-                places, wanted, text, f"{listen['host']}:{listen['port']}", current, proved(record.transport)
-            ),
+            *self._front(places, wanted, text, f"{listen['host']}:{listen['port']}", current, proved(record.transport)),
             *self._switch(places, record, running),
         ]
         return Plan(self.name, have.bot, have.release, wanted, tuple(steps), asks=False)

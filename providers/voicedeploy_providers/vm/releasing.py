@@ -140,8 +140,8 @@ def _secret(spec: Spec) -> bool:
     return any(server.credential for server in spec.transport.servers)
 
 
-def start(bot: str, release: str, now: Front | None, proof: str) -> list[Step]:
-    """Until it has answered: it is called from the host itself before anybody else can. `proof`: what that shows."""
+def start(bot: str, release: str, now: Front | None, proved: str) -> list[Step]:
+    """Until it has answered: it is called from the host itself before anybody else can. `proved`: what that shows."""
     places = Places(bot)
     name, socket = places.unit(release), places.socket(release)
     steps = []
@@ -161,7 +161,7 @@ def start(bot: str, release: str, now: Front | None, proof: str) -> list[Step]:
         proof = Command((where.python(beside.identity()), "-I", "-m", "voicedeploy.call.proof", socket))
         steps += [
             Step("✓", "ready", "the bot is loaded", there),
-            Step("✓", proof, "one real call, before it gets traffic", Prove(Door("http://front/", socket), proof)),
+            Step("✓", proved, "one real call, before it gets traffic", Prove(Door("http://front/", socket), proof)),
         ]
     return steps
 
