@@ -30,19 +30,19 @@ def make_app(house: House, *, private: bool) -> ASGIApp:
         max_age=600,
     )
 
-    def refused(_: Request, error: Exception) -> Response:
+    def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)
-        return routes.refuse(error)
+        return routes.refuse(request, error)
 
-    def http(_: Request, error: Exception) -> Response:
+    def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         codes = {404: "not-found", 405: "method-not-allowed"}
         refusal = Refusal(error.status_code, codes.get(error.status_code, "bad-request"), error.detail)
-        return routes.refuse(refusal, error.headers)
+        return routes.refuse(request, refusal, error.headers)
 
-    def broken(_: Request, error: Exception) -> Response:
+    def broken(request: Request, error: Exception) -> Response:
         house.front.log.error("broken", error=f"{type(error).__name__}: {error}")
-        return routes.refuse(Refusal(500, "internal", "the front failed", hint="its log says why"))
+        return routes.refuse(request, Refusal(500, "internal", "the front failed", hint="its log says why"))
 
     app = Starlette(
         routes=routes.table(),

@@ -71,6 +71,8 @@ class Bot(Section):
     python: Located
     env_file: Annotated[Located | None, Optionally] = None
     """One JSON object of names and values, mode 0600. A file that does not exist holds none."""
+    secrets_from_env: bool = False
+    """In place of `env_file`: the secrets are variables of the front's own environment, as platforms hand them over."""
     exit_on_failure: bool = False
     """Ends the front with exit code 4 if the bot fails before it ever loaded, `FAILURE_LINGER_S` later, so
     that a poller can still read why from `/readyz`. Otherwise the front stays, says why, and tries again."""
@@ -79,6 +81,10 @@ class Bot(Section):
 class Listen(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)
+    port_from_env: bool = False
+    """PORT in the environment is obeyed, as by what else runs on such platforms."""
+    fleet: Literal["", "fly"] = ""
+    """Whose proxy stands before this front and others like it: see `fleet.py`."""
     socket: Located
     hold: bool = False
     """Serve only on the unix socket until `POST /open` arrives there."""
@@ -194,7 +200,9 @@ class Pool(Section):
 
 
 class Access(Section):
-    key_file: Located
+    key_file: Annotated[Located | None, Optionally] = None
+    key_env: str = ""
+    """The variable that holds the key, in place of `key_file`; the bot does not see it."""
     open_on_loopback: bool = False
     public: bool = False
     """Lets anybody mint a start token at `POST /token`; rate limit and origins still hold."""
@@ -277,8 +285,16 @@ def load(path: Path) -> FrontConfig:
         config = FrontConfig.model_validate(data, context={"folder": path.parent})
     except ValidationError as error:
         raise _explained(path, error) from error
+    config = _as_told(config)
     _look(path, config)
     return config
+
+
+def _as_told(config: FrontConfig) -> FrontConfig:
+    port = os.environ.get("PORT", "") if config.listen.port_from_env else ""
+    if not port.isdecimal() or not int(port) < 65536:
+        return config
+    return config.model_copy(update={"listen": config.listen.model_copy(update={"port": int(port)})})
 
 
 def _explained(path: Path, error: ValidationError) -> ConfigError:
@@ -308,7 +324,7 @@ def _look(path: Path, config: FrontConfig) -> None:
         raise ConfigError(
             f"{path}: bot.python: {bot.python} does not exist", hint="make the bot's environment: uv sync"
         )
-    secrets = read_secrets(bot.env_file) if bot.env_file else {}
+    secrets = secrets_of(config)
     for name in config.transport.secrets:
         if not secrets.get(name):
             raise ConfigError(
@@ -330,8 +346,7 @@ ROOM_SECRETS = {
 
 def room_secrets(config: FrontConfig) -> dict[str, str]:
     """Raises `ConfigError` if one is missing."""
-    kind, file = config.transport.kind, config.bot.env_file
-    secrets = read_secrets(file) if file else {}
+    kind, secrets = config.transport.kind, secrets_of(config)
     names = ROOM_SECRETS.get(kind, ())
     if missing := [name for name in names if not secrets.get(name, "").strip()]:
         raise ConfigError(
@@ -351,6 +366,13 @@ def _credential(file: Path) -> bool:
     """systemd keeps its credentials in a folder that only the service may enter; the mode shows an ACL's mask."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return bool(folder) and file.parent == Path(str(folder))
+
+
+def secrets_of(config: FrontConfig) -> dict[str, str]:
+    """Raises `ConfigError`, which never shows a value."""
+    if config.bot.env_file:
+        return read_secrets(config.bot.env_file)
+    return dict(os.environ) if config.bot.secrets_from_env else {}
 
 
 def read_secrets(file: Path) -> dict[str, str]:
@@ -375,7 +397,10 @@ def read_secrets(file: Path) -> dict[str, str]:
 
 def read_key(path: Path, config: FrontConfig) -> str:
     """The API key, stripped. Raises `ConfigError` if it is missing, short, or readable by others."""
-    return _key(path, "access.key_file", config.access.key_file)
+    access = config.access
+    if access.key_file:
+        return _key(path, "access.key_file", access.key_file)
+    return _long_enough(path, "access.key_env", access.key_env, os.environ.get(access.key_env, "").strip())
 
 
 def _key(path: Path, name: str, file: Path) -> str:
@@ -389,9 +414,13 @@ def _key(path: Path, name: str, file: Path) -> str:
         ) from error
     if mode & 0o077 and not _credential(file):
         raise ConfigError(f"{path}: {name}: {file} can be read by others", hint=f"chmod 600 {file}")
+    return _long_enough(path, name, str(file), key)
+
+
+def _long_enough(path: Path, name: str, where: str, key: str) -> str:
     if len(key) < 32:
         raise ConfigError(
-            f"{path}: {name}: {file} holds {len(key)} characters, which can be guessed",
+            f"{path}: {name}: {where or 'nothing'} holds {len(key)} characters, which can be guessed",
             hint="write at least 32 random characters: openssl rand -hex 32",
         )
     return key

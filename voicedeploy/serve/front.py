@@ -1,7 +1,6 @@
 """The slots and the calls that hold them."""
 
 import asyncio
-import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import JsonValue
 from voicedeploy.serve import ways
 from voicedeploy.serve.config import FrontConfig
 from voicedeploy.serve.cores import cores, least_loaded
+from voicedeploy.serve.fleet import fleet
 from voicedeploy.serve.log import Log
 from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.nursery import WORKER
@@ -51,6 +51,7 @@ class Front:
         ports = config.media.udp_ports
         self._free = [Slot(number, ports[number:] + ports[:number]) for number in reversed(range(config.pool.max))]
         self._cores = cores() if config.session.cpu <= 1 else []
+        self.fleet = fleet(config)
         self.way = ways.make(config, log)
         self._lives: set[asyncio.Task[None]] = set()
         self._guests: set[asyncio.Task[None]] = set()
@@ -108,7 +109,7 @@ class Front:
         except OSError as error:
             self.log.error("no-process", error=str(error))
             raise Refusal(503, "busy", "this machine can start no process now", retry_after_s=BUSY_RETRY_S) from error
-        id = str(uuid.uuid4())
+        id = self.fleet.session_id()
         for_client, for_bot = self.relay.servers(id)
         session = Session(
             id,

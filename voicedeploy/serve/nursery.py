@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from voicedeploy.serve.child import Child
-from voicedeploy.serve.config import FrontConfig, read_secrets
+from voicedeploy.serve.config import FrontConfig, secrets_of
 from voicedeploy.serve.wire import Failed, Loaded
 
 # The worker runs in the bot's own interpreter; its folder is all that it needs of this package.
@@ -82,10 +82,9 @@ def launch(
         "name": bot.name,
         "transport": config.transport.kind,
     }
-    env = {key: value for key, value in os.environ.items() if key not in _OURS}
-    if bot.env_file:
-        # What relays' credentials are made of is no business of a bot that strangers talk to.
-        env |= {k: v for k, v in read_secrets(bot.env_file).items() if k not in config.transport.secrets}
+    # What opens the front, and what relays' credentials are made of, is no business of a bot that strangers talk to.
+    kept = {*_OURS, *config.transport.secrets, config.access.key_env}
+    env = {key: value for key, value in (os.environ | secrets_of(config)).items() if key not in kept}
     env |= {"VOICEDEPLOY_WORKER": json.dumps(task), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [str(bot.python), str(worker)],

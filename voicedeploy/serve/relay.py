@@ -17,7 +17,7 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from voicedeploy.serve.config import FrontConfig, IceServer, read_secrets
+from voicedeploy.serve.config import FrontConfig, IceServer, secrets_of
 from voicedeploy.serve.log import Log
 
 Server = dict[str, Any]
@@ -49,8 +49,7 @@ class Relay:
         self._log = log
         self._clock = clock
         self._lasts_s = config.session.max_duration_s + MARGIN_S
-        transport, file = config.transport, config.bot.env_file
-        self._secrets = read_secrets(file) if file and transport.secrets else {}
+        self._secrets = secrets_of(config) if config.transport.secrets else {}
         files = (server.secret_file for server in config.transport.ice_servers if server.secret_file)
         self._files = {file: file.read_text("ascii").strip() for file in files}
         self._leases: dict[str, _Lease] = {}

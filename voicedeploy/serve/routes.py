@@ -89,9 +89,10 @@ class Routes:
             Route("/", self.index),
         ]
 
-    def refuse(self, refusal: Refusal, more: Any = None) -> Response:
+    def refuse(self, request: Request, refusal: Refusal, more: Any = None) -> Response:
         self._front.metrics.refused.labels(refusal.code).inc()
         headers = {**refusal.headers, **(more or {}), "Cache-Control": "no-store"}
+        headers |= self._front.fleet.elsewhere(request, refusal)
         if refusal.code == "unknown-session":
             headers[UNKNOWN] = "1"
         return JSONResponse(refusal.body, status_code=refusal.status, headers=headers)

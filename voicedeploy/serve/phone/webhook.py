@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from voicedeploy.serve.access import Doorkeeper, Grant
 from voicedeploy.serve.body import read_body
-from voicedeploy.serve.config import FrontConfig, read_secrets
+from voicedeploy.serve.config import FrontConfig, secrets_of
 from voicedeploy.serve.front import Front
 from voicedeploy.serve.origins import networks
 from voicedeploy.serve.outside import base_url
@@ -108,8 +108,7 @@ def phone(front: Front, door: Doorkeeper) -> Phone | None:
 
 
 def _secret(config: FrontConfig, carrier: Carrier) -> str:
-    values = read_secrets(config.bot.env_file) if config.bot.env_file else {}
-    return values.get(carrier.SIGNING_SECRET, "").strip()
+    return secrets_of(config).get(carrier.SIGNING_SECRET, "").strip()
 
 
 def _xml(text: bytes) -> Response:
