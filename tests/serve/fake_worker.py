@@ -21,6 +21,8 @@ import uuid
 from typing import Any
 
 TASK = json.loads(os.environ["VOICEDEPLOY_WORKER"])
+NAMES: dict[str, Any] = {}
+"""Of the bot's file."""
 
 
 def die_with_parent() -> None:
@@ -40,6 +42,7 @@ def load(sock: socket.socket) -> dict[str, Any]:
     path = f"{TASK['project']}/{TASK['entry']}"
     try:
         names = runpy.run_path(path, run_name="bot")
+        NAMES.update(names)
     except BaseException as error:
         line = traceback.extract_tb(error.__traceback__)[-1].lineno
         where = f"{TASK['entry']}:{line}"
@@ -167,7 +170,7 @@ class Call:
         say(self.sock, reply=order["id"], answer={})
         say(self.sock, event="state", state="connecting")
         say(self.sock, event="bot", state="started")
-        if self.body.get("never_joins"):
+        if self.body.get("never_joins") or NAMES.get("NEVER_JOINS"):
             return
         say(self.sock, event="state", state="joined")
         if self.body.get("nobody_comes"):

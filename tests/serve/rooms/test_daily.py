@@ -1,6 +1,6 @@
-"""Calls in a Daily room: a real front, the real worker and Pipecat's own Daily transport. Daily's API is a stand-in, and
-of daily-python, whose native code needs Daily's servers, there is a stub. What is proved is who is told what and when,
-and that the bot's sound reaches the SDK; no sound goes over a network."""
+"""Calls in a Daily room: a real front, the real worker and Pipecat's own Daily transport. Daily's API is a stand-in,
+and of daily-python, whose native code needs Daily's servers, there is a stub. What is proved is who is told what and
+when, and that the bot's sound reaches the SDK; no sound goes over a network."""
 
 import asyncio
 import json
