@@ -48,6 +48,9 @@ async def test_a_greeting_an_answer_and_the_phases() -> None:
     assert bot.got[-1][1]["event"] == "stop"
     assert run.audio.lost == 0 and run.audio.gaps == 0
     assert run.ahead_ms == pytest.approx(400, abs=60)
+    # The picture of the call is silent where nothing was played.
+    quiet = [at for at, level in run.levels if level < -90]
+    assert any(turn.spoke_from_ms - 400 < at < turn.spoke_until_ms for at in quiet)
 
 
 async def test_sound_leaves_every_20_ms_from_pick_up_to_hang_up() -> None:

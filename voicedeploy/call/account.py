@@ -1,17 +1,18 @@
 """What happened in a call, as the values of a run. What each number means is in docs/decisions/0005."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from voicedeploy.call.audio import dbfs
+from voicedeploy.call.audio import FRAME_S, dbfs
 from voicedeploy.call.conversation import Spoken
 from voicedeploy.call.lines import Line
-from voicedeploy.call.rtp import health
+from voicedeploy.call.rtp import Packet, health
 from voicedeploy.call.run import Exchange, Failure, Lag, Phases, Run
 
 LEVEL_FRAMES = 3
+NOTHING_S = 0.1
 
 
 @dataclass
@@ -146,13 +147,22 @@ class Account:
         return Lag(_share(reading), _share(reading, 1.0), _share(speaking), _share(speaking, 1.0))
 
     def _levels(self, start: float) -> list[tuple[float, float]]:
-        packets = self._line.ear.packets
-        edges = [*range(0, len(packets), LEVEL_FRAMES), len(packets)]
-        return [
-            (round((packets[a].arrival - start) * 1000), round(dbfs(max(p.peak for p in packets[a:b]))))
-            for a, b in pairwise(edges)
-            if b > a
-        ]
+        levels: list[tuple[float, float]] = []
+        for stretch in _stretches(self._line.ear.packets):
+            for at in range(0, len(stretch), LEVEL_FRAMES):
+                level = dbfs(max(p.peak for p in stretch[at : at + LEVEL_FRAMES]))
+                levels.append((round((stretch[at].arrival - start) * 1000), round(level)))
+            levels.append((round((stretch[-1].arrival + FRAME_S - start) * 1000), round(dbfs(0))))
+        return levels
+
+
+def _stretches(packets: Sequence[Packet]) -> Iterator[Sequence[Packet]]:
+    """Between them nothing came, or nothing was played."""
+    if not packets:
+        return
+    edges = [at for at, (a, b) in enumerate(pairwise(packets), 1) if b.arrival - a.arrival > NOTHING_S]
+    for begin, end in pairwise([0, *edges, len(packets)]):
+        yield packets[begin:end]
 
 
 def _ms(start: float | None, end: float | None) -> float | None:
