@@ -1,6 +1,7 @@
 """`voicedeploy up`."""
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from voicedeploy.errors import UsageError
 
 if TYPE_CHECKING:
     from voicedeploy.cli.proof import Proof
+    from voicedeploy.deployment import Deployment
     from voicedeploy.engine import Checkup
     from voicedeploy.plan import Plan
     from voicedeploy.provider import Provider
@@ -78,7 +80,8 @@ def bring(provider: "Provider", spec: "Spec", how: How, begins: Callable[[], Non
     if how.dry_run:
         return _dry_run(provider, spec, no_call=how.no_call, json=how.json)
     with provider.lock(spec.bot.name, f"voicedeploy {how.command}"):
-        plan = _plan(provider, spec, no_call=how.no_call)
+        have = provider.find(spec.bot.name)
+        plan = _plan(provider, spec, have, no_call=how.no_call)
         if checkup.overruled:
             plan = replace(plan, verify=True)
         proof = Proof()
@@ -86,6 +89,8 @@ def bring(provider: "Provider", spec: "Spec", how: How, begins: Callable[[], Non
             if checkup.overruled:
                 engine.verify(plan, provider, proof, progress.Ticker(quiet=how.json))
             return _unchanged(provider, spec, plan, json=how.json, call=proof.run)
+        if have and not how.json and (busy := provider.status(have).sessions):
+            show.note(f"{_calls(busy)} on {have.release} now, to end there in their own time")
         carried = carry_out(plan, provider, yes=how.yes, json=how.json, proof=proof, begins=begins)
     return _answer(carried, spec, _url(provider, spec), changed=True, call=proof.run)
 
@@ -109,11 +114,17 @@ def carry_out(
     if begins:
         begins()
     ticker = progress.Ticker(quiet=json)
+    began = time.monotonic()
     engine.carry_out(plan, provider.target(), proof, ticker)
+    took_s = time.monotonic() - began
     engine.verify(plan, provider, proof, ticker)
     have = provider.find(plan.bot)
     if have and not json:
         show.note()
+        left = [
+            f"{_calls(old.sessions)} on {old.release} still" for old in provider.status(have).draining if old.sessions
+        ]
+        show.note("; ".join([f"{have.release} is live after {took_s:.1f} s", *left]))
         # A link that lets people in is for the person at the terminal, not for a log file.
         watched = sys.stdout.isatty()
         show.line(f"Talk to it: {link(provider.door(have), HOUR_S) if watched else have.url}")
@@ -131,8 +142,12 @@ def _url(provider: "Provider", spec: "Spec") -> str:
     return have.url if have else ""
 
 
-def _plan(provider: "Provider", spec: "Spec", *, no_call: bool) -> "Plan":
-    plan = provider.plan(spec, provider.find(spec.bot.name))
+def _calls(count: int) -> str:
+    return f"{count} call{'s run' if count != 1 else ' runs'}"
+
+
+def _plan(provider: "Provider", spec: "Spec", have: "Deployment | None", *, no_call: bool) -> "Plan":
+    plan = provider.plan(spec, have)
     return plan.without_proof() if no_call else plan
 
 
@@ -140,7 +155,7 @@ def _dry_run(provider: "Provider", spec: "Spec", *, no_call: bool, json: bool) -
     from voicedeploy.cli import progress
     from voicedeploy.plan import describe
 
-    plan = _plan(provider, spec, no_call=no_call)
+    plan = _plan(provider, spec, provider.find(spec.bot.name), no_call=no_call)
     if not json:
         for text in progress.lines(plan) if not plan.empty else ("nothing to change",):
             show.line(text)
