@@ -41,28 +41,36 @@ export async function askBot(): Promise<Bot> {
 
 /** Starts a session. With an invitation, each try trades it for a one-time token first. */
 export async function startSession(invite: string | null, signal: AbortSignal): Promise<Session> {
-  if (invite) return start(await mint(invite, signal), signal);
-  try {
-    return await start(null, signal);
-  } catch (error) {
-    if (!(error instanceof Refusal) || error.reason !== "unauthorized") throw error;
-  }
-  // A front that is open to everybody gives everybody a token, and so still counts the tries of each address.
-  return start(await mint(null, signal), signal);
-}
-
-async function mint(invite: string | null, signal: AbortSignal): Promise<string> {
-  return (await post<{ token: string }>("token", invite, {}, signal)).token;
-}
-
-async function start(token: string | null, signal: AbortSignal): Promise<Session> {
-  const body = { transport: "webrtc", enableDefaultIceServers: false, body: {} };
-  const started = await post<{ sessionId: string; iceConfig?: { iceServers?: RTCIceServer[] } }>("start", token, body, signal);
+  const started = await start<{ sessionId: string; iceConfig?: { iceServers?: RTCIceServer[] } }>("webrtc", invite, signal);
   return {
     id: started.sessionId,
     offerUrl: address(`sessions/${started.sessionId}/api/offer`),
     iceServers: started.iceConfig?.iceServers ?? [],
   };
+}
+
+/** Starts a call in a Daily room, and says where that is, with the token to come in. */
+export async function startRoom(invite: string | null, signal: AbortSignal): Promise<string> {
+  const started = await start<{ dailyRoom: string; dailyToken: string }>("daily", invite, signal);
+  const room = new URL(started.dailyRoom);
+  room.searchParams.set("t", started.dailyToken);
+  return room.href;
+}
+
+async function start<T>(transport: string, invite: string | null, signal: AbortSignal): Promise<T> {
+  const body = { transport, enableDefaultIceServers: false, body: {} };
+  if (invite) return post<T>("start", await mint(invite, signal), body, signal);
+  try {
+    return await post<T>("start", null, body, signal);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.reason !== "unauthorized") throw error;
+  }
+  // A front that is open to everybody gives everybody a token, and so still counts the tries of each address.
+  return post<T>("start", await mint(null, signal), body, signal);
+}
+
+async function mint(invite: string | null, signal: AbortSignal): Promise<string> {
+  return (await post<{ token: string }>("token", invite, {}, signal)).token;
 }
 
 /** Frees the slot at once instead of after the server's own time limit; also works while the page goes away. */
@@ -103,6 +111,9 @@ export function refusal(status: number, retryAfter: string | null, answer: unkno
     case 503:
       return new Refusal(error?.code === "busy" ? "busy" : "starting", wait ?? 5, message);
     case 502:
+      // The service that makes rooms: the message says what to do.
+      if (error?.code?.startsWith("room-")) return new Refusal("broken", null, message);
+    // falls through
     case 504:
       // A reverse proxy speaks while the front behind it restarts.
       return new Refusal("starting", wait ?? 5, message);

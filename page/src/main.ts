@@ -2,6 +2,7 @@
 
 import { Call, NoWayThrough } from "./call";
 import type { Ending } from "./call";
+import { elsewhere } from "./elsewhere";
 import { askBot, endSession, Refusal, startSession } from "./front";
 import type { Session } from "./front";
 import { takeInvite } from "./invite";
@@ -359,9 +360,7 @@ if (secure) {
 askBot().then(
   (bot) => {
     view.bot(bot.name);
-    if (bot.transport === "webrtc") return;
-    view.unavailable("Not reachable from here");
-    view.notice({ kind: "problem", title: "This bot does not take calls from a web page", text: `It is reached by ${bot.transport}.` });
+    if (bot.transport !== "webrtc") elsewhere(view, bot.transport, invite);
   },
   () => view.bot("Voice bot"),
 );

@@ -98,6 +98,10 @@ export class View {
     this.state(words);
   }
 
+  available(): void {
+    this.button.disabled = false;
+  }
+
   notice(notice: Notice | null): void {
     const box = element("notice");
     box.replaceChildren();

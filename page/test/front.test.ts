@@ -28,6 +28,12 @@ test("what will not get better is not tried again", () => {
   }
 });
 
+test("what a room's service says is said, not waited for", () => {
+  const refused = refusal(502, null, error("room-key"));
+  assert.equal(refused.reason, "broken");
+  assert.equal(refused.message, "says room-key");
+});
+
 test("an answer that is not the front's is as good as none", () => {
   assert.equal(refusal(404, null, null).reason, "unreachable");
   assert.equal(refusal(404, null, error("not-found")).message, "says not-found");
