@@ -23,7 +23,7 @@ class Ringing:
         self.parameters: dict[str, str] = {}
 
     async def ask(self, signalling: Signalling) -> Started:
-        """Raises CallFailed; on hold, `retry_after_s` is how long the announcement lasts, and the next `ask` goes on."""
+        """Raises CallFailed; on hold, `retry_after_s` is the length of the announcement, and the next `ask` goes on."""
         if self._transport not in CARRIERS:
             names = ", ".join(CARRIERS)
             why = f"`{self._transport}` has no webhook"
