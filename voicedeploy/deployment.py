@@ -8,6 +8,15 @@ ReleaseState = Literal["live", "draining", "kept"]
 State = Literal["running", "starting", "draining", "failed", "stopped", "unknown"]
 
 
+def state_of(*, ready: bool, draining: bool, reason: str) -> State:
+    """The state of a bot whose front answers, by what that tells of itself."""
+    if draining:
+        return "draining"
+    if ready:
+        return "running"
+    return "failed" if reason == "failed" else "starting"
+
+
 @dataclass(frozen=True)
 class Deployment:
     """The record a target keeps of a bot: everything is text, so that labels, tags and one small file can hold it."""

@@ -13,7 +13,8 @@
 A command exits with 0 only if the end state it states was observed; 130 means interrupted.
 """
 
-from typing import ClassVar
+import json
+from typing import ClassVar, Self
 
 
 class VoiceDeployError(Exception):
@@ -49,6 +50,16 @@ class NotReady(VoiceDeployError):
 
 class Locked(NotReady):
     code = "locked"
+
+    @classmethod
+    def by(cls, record: str) -> Self:
+        """`record`: the JSON that the holder wrote into the lock: `who`, `pid`, `why` and `since`."""
+        try:
+            said = json.loads(record)
+            who = f"{said['who']} (process {said['pid']}), `{said['why']}` since {said['since']}"
+        except (ValueError, KeyError, TypeError):
+            who = "another voicedeploy"
+        return cls(f"somebody else is at it: {who}", hint="wait for it to end, then try again")
 
 
 class StepFailed(VoiceDeployError):

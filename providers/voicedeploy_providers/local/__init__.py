@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import tomli_w
 
 from voicedeploy import project
-from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
+from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, Status, state_of
 from voicedeploy.errors import NotReady, UsageError
 from voicedeploy.front import Seat, config
 from voicedeploy.network import NoUdp, Offer, OpenUdp, receives_media
@@ -101,7 +101,15 @@ class Local:
         )
         if now is None:
             return Status(have, "stopped", "the front does not run; `voicedeploy up` starts it", draining=draining)
-        return Status(have, _state(now), "" if now.ready else now.reason, now.sessions, now.slots, now.warm, draining)
+        return Status(
+            have,
+            state_of(ready=now.ready, draining=now.draining, reason=now.reason),
+            "" if now.ready else now.reason,
+            now.sessions,
+            now.slots,
+            now.warm,
+            draining,
+        )
 
     # --- plans -------------------------------------------------------------------------------------
 
@@ -282,11 +290,3 @@ def _about(places: Places, release: str) -> tuple[str, str]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _state(now: Front) -> State:
-    if now.draining:
-        return "draining"
-    if now.ready:
-        return "running"
-    return "failed" if now.reason == "failed" else "starting"

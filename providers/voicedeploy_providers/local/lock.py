@@ -20,9 +20,7 @@ def held(path: Path, why: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise Locked(
-                f"somebody else is at it: {_holder(file.read())}", hint="wait for it to end, then try again"
-            ) from None
+            raise Locked.by(file.read()) from None
         file.truncate(0)
         json.dump(
             {
@@ -39,11 +37,3 @@ def held(path: Path, why: str) -> Iterator[None]:
         finally:
             if path.exists():
                 file.truncate(0)
-
-
-def _holder(text: str) -> str:
-    try:
-        said = json.loads(text)
-        return f"{said['who']} (process {said['pid']}), `{said['why']}` since {said['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "another voicedeploy"

@@ -11,7 +11,7 @@ from secrets import token_urlsafe
 from typing import Any, ClassVar, Self
 
 from voicedeploy import beside, environment, project
-from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
+from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, Status, state_of
 from voicedeploy.errors import NotReady, UsageError
 from voicedeploy.network import DialsOut, NoUdp, Offer, need, receives_media
 from voicedeploy.plan import Door, Plan, Remove, Step, Stop, Target
@@ -21,7 +21,7 @@ from voicedeploy.spec import Spec
 from voicedeploy.transports import proved
 from voicedeploy_providers.vm import checks, coturn, facts, journal, packets, relays, releasing, setup
 from voicedeploy_providers.vm.entrance import Entrance, entrance, site, spare_streams
-from voicedeploy_providers.vm.facts import Facts, Front, Ports
+from voicedeploy_providers.vm.facts import Facts, Ports
 from voicedeploy_providers.vm.machine import Machine
 from voicedeploy_providers.vm.network.looking import Mapped
 from voicedeploy_providers.vm.options import Options
@@ -186,7 +186,16 @@ class Vm:
             why = "its unit does not run; `voicedeploy up` starts it, `voicedeploy logs` says why it ended"
             return Status(have, "stopped", why, draining=draining, disk_free=free)
         reason = "" if now.ready else now.reason
-        return Status(have, _state(now), reason, now.sessions, now.slots, now.warm, draining, disk_free=free)
+        return Status(
+            have,
+            state_of(ready=now.ready, draining=now.draining, reason=now.reason),
+            reason,
+            now.sessions,
+            now.slots,
+            now.warm,
+            draining,
+            disk_free=free,
+        )
 
     def releases(self, have: Deployment) -> list[Release]:
         there, seen = self._facts.of(have.bot), self._facts
@@ -343,14 +352,6 @@ class Vm:
             )
         )
         return Plan(self.name, have.bot, have.release, None, tuple(steps))
-
-
-def _state(now: Front) -> State:
-    if now.draining:
-        return "draining"
-    if now.ready:
-        return "running"
-    return "failed" if now.reason == "failed" else "starting"
 
 
 def _delay(spec: Spec) -> int:

@@ -101,8 +101,7 @@ class Hold:
     def _refusal(self, channel: paramiko.Channel, said: str) -> Exception:
         if said.startswith("locked "):
             channel.close()
-            who = _holder(said.removeprefix("locked "))
-            return Locked(f"somebody else is at it: {who}", hint="wait for it to end, then try again")
+            return Locked.by(said.removeprefix("locked "))
         transport = channel.get_transport()
         transport.join(0.5)
         if not transport.is_active():
@@ -117,11 +116,3 @@ class Hold:
                 channel.sendall(b".")
             except (OSError, EOFError, paramiko.SSHException):
                 return
-
-
-def _holder(text: str) -> str:
-    try:
-        said = json.loads(text)
-        return f"{said['who']} (process {said['pid']}), `{said['why']}` since {said['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "another voicedeploy"
