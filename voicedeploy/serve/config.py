@@ -131,7 +131,6 @@ class Transport(Section):
     cloudflare_api: str = "https://rtc.live.cloudflare.com"
     region: str = ""
     """Where the rooms are; "" leaves it to the service."""
-    daily_api: str = "https://api.daily.co/v1"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -344,8 +343,12 @@ ROOM_SECRETS = {
 }
 
 
+# May be set beside them: another address of Daily's API.
+DAILY_API_URL = "DAILY_API_URL"
+
+
 def room_secrets(config: FrontConfig) -> dict[str, str]:
-    """Raises `ConfigError` if one is missing."""
+    """Raises `ConfigError` if one is missing, or an address is none."""
     kind, secrets = config.transport.kind, secrets_of(config)
     names = ROOM_SECRETS.get(kind, ())
     if missing := [name for name in names if not secrets.get(name, "").strip()]:
@@ -353,12 +356,12 @@ def room_secrets(config: FrontConfig) -> dict[str, str]:
             f"{kind} makes no rooms without {', '.join(missing)}",
             hint=f"voicedeploy secrets set {' '.join(missing)}, then voicedeploy up",
         )
-    found = {name: secrets[name].strip() for name in names}
-    if not re.match(r"(wss?|https?)://[^/]", found.get("LIVEKIT_URL", "ws://-")):
-        raise ConfigError(
-            "LIVEKIT_URL is not the address of a server",
-            hint="voicedeploy secrets set LIVEKIT_URL: it begins with wss://",
-        )
+    found = {name: value.strip() for name in (*names, DAILY_API_URL) if (value := secrets.get(name))}
+    for name, begin in (("LIVEKIT_URL", "wss://"), (DAILY_API_URL, "https://")):
+        if name in found and not re.match(r"(wss?|https?)://[^/]", found[name]):
+            raise ConfigError(
+                f"{name} is not the address of a server", hint=f"voicedeploy secrets set {name}: it begins with {begin}"
+            )
     return found
 
 

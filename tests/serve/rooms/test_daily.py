@@ -63,9 +63,11 @@ async def room_of(folder: Path, **tables: Any) -> AsyncIterator[Room]:
     daily = Daily()
     async with standing(daily):
         secrets = folder / "secrets"
-        secrets.write_text(json.dumps({"DAILY_API_KEY": daily_standin.KEY, "DAILY_STUB": str(stub)}))
+        secrets.write_text(
+            json.dumps({"DAILY_API_KEY": daily_standin.KEY, "DAILY_API_URL": daily.api, "DAILY_STUB": str(stub)})
+        )
         secrets.chmod(0o600)
-        more: dict[str, Any] = {"transport": {"kind": "daily", "daily_api": daily.api}, "bot": {"env_file": "secrets"}}
+        more: dict[str, Any] = {"transport": {"kind": "daily"}, "bot": {"env_file": "secrets"}}
         more["session"] = {"grace_s": 5}
         file = write_config(folder, more | tables, bot=(HERE / "bot.py").read_text())
         shutil.copy(HERE / "stub_daily.py", folder / "project" / "daily.py")

@@ -24,8 +24,8 @@ LATE = Wrong(500, {"error": "server-error"})
 
 def config(folder: Path, standin: StandIn, **tables: Any) -> Path:
     if isinstance(standin, Daily):
-        secrets = {"DAILY_API_KEY": daily_standin.KEY}
-        transport = {"kind": "daily", "daily_api": standin.api}
+        secrets = {"DAILY_API_KEY": daily_standin.KEY, "DAILY_API_URL": standin.api}
+        transport = {"kind": "daily"}
     else:
         secrets = {
             "LIVEKIT_URL": standin.url.replace("http", "ws"),
@@ -167,9 +167,8 @@ async def test_too_many_requests_say_when_to_come_again(folder: Path, standin: S
 
 
 async def test_a_service_that_is_away_gives_the_slot_back(folder: Path, standin: StandIn, free_port: int) -> None:
-    away = {"daily_api": f"http://127.0.0.1:{free_port}/v1"} if isinstance(standin, Daily) else {}
-    secrets = {"LIVEKIT_URL": f"ws://127.0.0.1:{free_port}"} if isinstance(standin, LiveKit) else {}
-    tables = {"transport": away, "secrets": secrets, "pool": {"max": 1}}
+    secrets = {"DAILY_API_URL": f"http://127.0.0.1:{free_port}/v1", "LIVEKIT_URL": f"ws://127.0.0.1:{free_port}"}
+    tables = {"secrets": secrets, "pool": {"max": 1}}
     async with front_of(folder, standin, **tables) as front:
         for _ in range(2):
             await front.ready()

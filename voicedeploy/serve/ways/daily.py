@@ -5,7 +5,7 @@ import asyncio
 import httpx
 from pydantic import JsonValue
 
-from voicedeploy.serve.config import FrontConfig, room_secrets
+from voicedeploy.serve.config import DAILY_API_URL, FrontConfig, room_secrets
 from voicedeploy.serve.log import Log
 from voicedeploy.serve.refusal import Refusal
 from voicedeploy.serve.ways import Way
@@ -13,6 +13,7 @@ from voicedeploy.serve.ways.room import Doors, Rooms, ask, client, text
 
 TITLE = "Daily"
 KEY = "DAILY_API_KEY"
+API = "https://api.daily.co/v1"
 
 
 def open_way(config: FrontConfig, log: Log) -> Way:
@@ -21,9 +22,10 @@ def open_way(config: FrontConfig, log: Log) -> Way:
 
 class Daily:
     def __init__(self, config: FrontConfig) -> None:
-        self._key = room_secrets(config)[KEY]
+        secrets = room_secrets(config)
+        self._key = secrets[KEY]
         self._region = config.transport.region
-        self._http = client(config.transport.daily_api)
+        self._http = client(secrets.get(DAILY_API_URL, API))
 
     async def open(self, room: str, *, opens_until: int, ends: int) -> Doors:
         # No `max_participants`: that is for paying accounts. Nobody comes in without one of these two tokens.
