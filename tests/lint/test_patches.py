@@ -19,6 +19,7 @@ NAMES = (
     "aliases.py",
     "webrtc_only.py",
     "daily_only.py",
+    "apart.py",
     "minimal.py",
     "guarded.py",
     "parts/bot.py",
@@ -105,6 +106,51 @@ def test_a_bot_of_one_transport_becomes_one_of_several(tmp_path: Path) -> None:
     assert "    if isinstance(runner_args, SmallWebRTCRunnerArguments):\n        connection = " in text
     assert "serializer=ProtobufFrameSerializer()" in text
     assert text.count("import create_transport") == 1
+
+
+def test_only_what_needs_the_connection_is_put_under_a_condition(tmp_path: Path) -> None:
+    shutil.copy(BOTS / "apart.py", tmp_path / "bot.py")
+    (fault,) = lint(tmp_path, "bot.py", Transport.DAILY)
+    apply(tmp_path, [fault])
+    text = (tmp_path / "bot.py").read_text("utf-8")
+    assert text.endswith(
+        """\
+
+    # Used below too.
+    params = TransportParams(audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2)
+    if isinstance(runner_args, SmallWebRTCRunnerArguments):
+        connection: SmallWebRTCConnection = runner_args.webrtc_connection
+        transport = SmallWebRTCTransport(
+            # the call's own
+            webrtc_connection=connection,
+            params=params,
+        )  # and no more
+    else:
+        transport = await create_transport(runner_args, {"daily": daily_params})
+
+    await run(transport, params)
+"""
+    )
+
+
+# Where the patch would leave a name without a value, or cannot tell what to make instead.
+UNPATCHED = {
+    "the connection is used later": "    c = args.webrtc_connection\n    t = T(webrtc_connection=c)\n    print(t, c)\n",
+    "no transport is made": "    print(args.webrtc_connection)\n",
+    "two on a line": "    c = args.webrtc_connection; t = T(webrtc_connection=c)\n",
+    "text over lines": '    t = T(args.webrtc_connection, """a\nb""")\n',
+    "an attribute": "    self.t = T(args.webrtc_connection)\n",
+}
+
+
+@pytest.mark.parametrize("body", UNPATCHED.values(), ids=UNPATCHED)
+def test_no_patch_where_it_could_break_something(body: str, tmp_path: Path) -> None:
+    head = "from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport as T\nasync def bot(args):\n"
+    (tmp_path / "bot.py").write_text(head + body, "utf-8")
+    faults = lint(tmp_path, "bot.py", Transport.DAILY)
+    assert [fault.code for fault in faults] == ["VD210"]
+    assert faults[0].patch == ""
+    assert faults[0].fix
 
 
 # What surrounds the places where patches write.

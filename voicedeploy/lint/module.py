@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from voicedeploy.lint.patches import Edit, diff
+from voicedeploy.lint.patches import Edit, diff, edited
 
 _CHANGES = {"append", "clear", "extend", "pop", "popitem", "setdefault", "update"}
 
@@ -88,11 +88,8 @@ class Module:
         """A diff, or "" where the result would be no Python."""
         if not self.patchable or not edits:
             return ""
-        changed = self.text
-        for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
-            changed = changed[: edit.start] + edit.text + changed[edit.end :]
         try:
-            compile(changed, self.path, "exec", dont_inherit=True)
+            compile(edited(self.text, edits), self.path, "exec", dont_inherit=True)
         except (SyntaxError, ValueError):
             return ""
         return diff(self.path, self.text, edits)

@@ -33,13 +33,17 @@ class _Hunk:
     lines: tuple[str, ...]
 
 
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """The text with the edits, which must not overlap; those at one place in their order."""
+    for edit in reversed(sorted(edits, key=lambda e: (e.start, e.end))):  # noqa: C413  (keeps the order of equals)
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text
+
+
 def diff(path: str, text: str, edits: Iterable[Edit]) -> str:
-    """The edits as a unified diff; they must not overlap."""
-    changed = text
-    for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
-        changed = changed[: edit.start] + edit.text + changed[edit.end :]
+    """The edits as a unified diff."""
     lines = difflib.unified_diff(
-        _lines(text), _lines(changed), f"a/{path}", f"b/{path}", f"sha256:{_digest(text)}", lineterm="\n"
+        _lines(text), _lines(edited(text, edits)), f"a/{path}", f"b/{path}", f"sha256:{_digest(text)}", lineterm="\n"
     )
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 

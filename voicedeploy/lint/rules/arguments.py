@@ -45,9 +45,10 @@ def _guarded(bot: Bot, flow: Flow, read: Read) -> str:
     last = next((n for n in range(first, len(block)) if _makes_transport(bot, read, block[n])), None)
     if last is None:
         return ""
-    held = block[first : last + 1]
-    target = ast.unparse(held[-1].targets[0]) if isinstance(held[-1], ast.Assign) else ""
-    if not _may_move(read, held, target, block[last + 1 :]):
+    whole = block[first : last + 1]
+    held = _bound(whole)
+    target = ast.unparse(whole[-1].targets[0]) if isinstance(whole[-1], ast.Assign) else ""
+    if not _may_move(read, whole, held, target, block[last + 1 :]):
         return ""
     fields = [r.attribute.attr for r in flow.reads if r.statement in held and r.module is module]
     newline, edits = module.newline, []
@@ -57,19 +58,39 @@ def _guarded(bot: Bot, flow: Flow, read: Read) -> str:
     edits += [edit] if edit else []
     made, name = maker(bot, module, function)
     edits.append(made)
-    start, end = module.line_start(held[0].lineno), module.line_start((held[-1].end_lineno or 0) + 1)
-    lines = module.text[start:end].splitlines(keepends=True)
-    indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+    start, end = module.line_start(whole[0].lineno), module.line_start((whole[-1].end_lineno or 0) + 1)
+    free, bound, since = "", "", start
+    for statement in whole:
+        until = module.line_start((statement.end_lineno or 0) + 1)
+        free, bound = (
+            (free, bound + module.text[since:until]) if statement in held else (free + module.text[since:until], bound)
+        )
+        since = until
+    indent = module.text[start : module.span(whole[0])[0]]
     step = "\t" if "\t" in indent else "    "
-    moved = "".join(step + line if line.strip() else line for line in lines)
-    if not moved.endswith("\n"):
-        moved += newline
+    moved = "".join(step + line if line.strip() else line for line in bound.lstrip("\r\n").splitlines(keepends=True))
     other = f'{target} = await {create}({read.arguments}, {{"{bot.transport.value}": {name}}})'
     text = (
-        f"{indent}if isinstance({read.arguments}, {cls}):{newline}{moved}"
+        f"{free}{indent}if isinstance({read.arguments}, {cls}):{newline}{moved.rstrip()}{newline}"
         f"{indent}else:{newline}{indent}{step}{other}{newline}"
     )
     return module.patch(*edits, Edit(start, end, text))
+
+
+def _bound(whole: Sequence[ast.stmt]) -> Sequence[ast.stmt]:
+    """The statements that need what was read; all of them where it is more than a name for it."""
+    held, names = [whole[0]], _stored(whole[0])
+    for statement in whole[1:]:
+        if statement is whole[-1] or names & {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}:
+            held.append(statement)
+            names |= _stored(statement)
+    plain = (ast.Assign, ast.AnnAssign)
+    named = all(isinstance(s, plain) and isinstance(s.value, ast.Attribute | ast.Name) for s in held[:-1])
+    return held if named else whole
+
+
+def _stored(statement: ast.stmt) -> set[str]:
+    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def _block(module: Module, statement: ast.stmt) -> list[ast.stmt] | None:
@@ -87,13 +108,15 @@ def _makes_transport(bot: Bot, read: Read, statement: ast.stmt) -> bool:
     return len(statement.targets) == 1 and any(transport_calls(bot, list(ast.walk(statement.value)), read.module))
 
 
-def _may_move(read: Read, held: Sequence[ast.stmt], target: str, after: Sequence[ast.stmt]) -> bool:
+def _may_move(
+    read: Read, whole: Sequence[ast.stmt], held: Sequence[ast.stmt], target: str, after: Sequence[ast.stmt]
+) -> bool:
     """Whether the statements can be indented, and nothing else that they assign is used behind them."""
     module = read.module
     simple = (ast.Assign, ast.AnnAssign, ast.Expr)
-    if not all(isinstance(stmt, simple) for stmt in held):
+    if not all(isinstance(stmt, simple) for stmt in whole):
         return False
-    for stmt in held:
+    for stmt in whole:
         start, end = module.span(stmt)
         line = module.text.rfind("\n", 0, start) + 1
         rest = module.text[end : module.line_start((stmt.end_lineno or 0) + 1)].partition("#")[0]
@@ -103,8 +126,6 @@ def _may_move(read: Read, held: Sequence[ast.stmt], target: str, after: Sequence
             texts = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
             if texts and getattr(node, "lineno", 0) != getattr(node, "end_lineno", 0):
                 return False
-    assigned = {
-        n.id for stmt in held for n in ast.walk(stmt) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
+    assigned = {name for stmt in held for name in _stored(stmt)}
     used = {n.id for stmt in after for n in ast.walk(stmt) if isinstance(n, ast.Name)}
     return not ((assigned - {target}) & used)
