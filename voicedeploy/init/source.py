@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voicedeploy.errors import NotReady
+from voicedeploy.lint.pipecat import pipecat
+from voicedeploy.lint.sources import Sources
 from voicedeploy.network import Transport
 
 _SKIPPED = {"node_modules", "venv", "env", "site-packages", "__pycache__", "tests", "test", "build", "dist"}
@@ -50,7 +52,8 @@ def entries(root: Path) -> list[Path]:
 
 def read(root: Path, entry: Path) -> BotSource:
     """What `entry`, and the modules of the project it imports, say."""
-    modules = [tree for path in _reached(root, entry) if (tree := _parse(path, root)) is not None]
+    sources = Sources(root, entry.relative_to(root).as_posix(), pipecat())
+    modules = [module.tree for module in sources.modules.values()]
     transports = {key for tree in modules for key in _transport_keys(tree)}
     if not transports:
         transports = {_MARKS[name] for tree in modules for name in _used_names(tree) if name in _MARKS}
@@ -104,37 +107,6 @@ def _defines_bot(tree: ast.Module | None) -> bool:
         and bool(node.args.posonlyargs or node.args.args or node.args.vararg)
         for node in tree.body
     )
-
-
-def _reached(root: Path, entry: Path) -> list[Path]:
-    """`entry` and all files of the project that it imports, directly or not."""
-    reached, waiting = [entry], [entry]
-    while waiting:
-        path = waiting.pop()
-        tree = _parse(path, root)
-        for module in _imported(tree, path, (entry.parent, root, root / "src")) if tree else ():
-            for target in (module.with_name(module.name + ".py"), module / "__init__.py"):
-                if target.is_file() and target.is_relative_to(root) and target not in reached:
-                    reached.append(target)
-                    waiting.append(target)
-    return reached
-
-
-def _imported(tree: ast.Module, path: Path, places: tuple[Path, ...]) -> Iterator[Path]:
-    """Where the modules that `tree` imports would lie, without a suffix."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-            bases = places
-        elif isinstance(node, ast.ImportFrom):
-            module = f"{node.module}." if node.module else ""
-            names = [module.rstrip(".")] * bool(module) + [module + alias.name for alias in node.names]
-            bases = (path.parents[node.level - 1],) if 0 < node.level <= len(path.parents) else places
-        else:
-            continue
-        for name in names:
-            for base in bases:
-                yield base.joinpath(*name.split("."))
 
 
 def _transport_keys(tree: ast.Module) -> Iterator[Transport]:
