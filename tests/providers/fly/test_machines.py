@@ -1,11 +1,23 @@
 """The stand-in's machines are processes: how they start, end, crash, and what they are given."""
 
+import os
 import time
 
 import httpx
 import psutil
 import pytest
-from voicedeploy_providers.fly.api import Changed, Fly, Init, Machine, NoCapacity, Refused, Restart, StopConfig, Token
+from voicedeploy_providers.fly.api import (
+    Changed,
+    Fly,
+    Init,
+    Machine,
+    NoCapacity,
+    Refused,
+    Restart,
+    StopConfig,
+    Token,
+    Unanswered,
+)
 
 from tests.providers.fly.house import House, config, until
 from tests.providers.fly.standin import Image, Settings, Standin
@@ -67,7 +79,8 @@ def test_it_gets_its_env_the_secrets_and_who_it_is(house: House) -> None:
     assert (seen["COLOUR"], seen["KEY"], seen["FLY_MACHINE_ID"]) == ("blue", "sesame", made.id)
     assert (seen["FLY_APP_NAME"], seen["FLY_REGION"]) == ("voice-bot", "fra")
     assert seen["FLY_MACHINE_VERSION"] == made.instance_id
-    assert not {"HOME", "FLY_API_TOKEN"} & seen.keys()
+    assert "FLY_API_TOKEN" not in seen
+    assert seen["HOME"] != os.environ["HOME"]
 
 
 def test_secrets_reach_machines_that_start_and_no_others(house: House) -> None:
@@ -254,3 +267,19 @@ def test_only_what_changes_something_counts_as_a_change(house: House) -> None:
     house.app.ips.list()
     assert len(house.standin.changes) == before == 1
     assert house.standin.changes[0].action == "app.create"
+
+
+def test_a_program_runs_beside_the_machines_own(house: House) -> None:
+    house.app.secrets.update({"KEY": "sesame"})
+    made = house.machine()
+    script = "read line; echo $line $KEY $FLY_MACHINE_ID; getent hosts fly-global-services >&2; exit 3"
+    ran = house.app.machines.run(made.id, ["sh", "-c", script], stdin="open\n")
+    assert (ran.exit_code, ran.stdout) == (3, f"open sesame {made.id}\n")
+    assert ran.stderr.split()[0] == house.standin.machine("voice-bot", "bot-1").address
+    assert "sesame" not in repr(ran)
+    with pytest.raises(Unanswered):
+        house.app.machines.run(made.id, ["sleep", "60"], timeout_s=1)
+    house.app.machines.stop(made.id)
+    house.app.machines.wait(made.id, "stopped")
+    with pytest.raises(Changed):
+        house.app.machines.run(made.id, ["true"])

@@ -14,7 +14,7 @@ from voicedeploy_providers.fly.api.places import Places
 from voicedeploy_providers.fly.api.platform import Platform
 from voicedeploy_providers.fly.api.secrets import Secrets
 from voicedeploy_providers.fly.api.token import Token
-from voicedeploy_providers.fly.api.wire import Clock, Wire
+from voicedeploy_providers.fly.api.wire import Clock, Wire, connection
 
 
 class App:
@@ -42,8 +42,9 @@ class Fly:
     ) -> None:
         self.token = token
         self.places = places or Places()
-        self._flaps = Wire(f"{self.places.flaps}/v1", token, clock, transport)
-        self._api = Wire(f"{self.places.api}/api/v1", token, clock, transport)
+        self._client = connection(token, transport)
+        self._flaps = Wire(self._client, f"{self.places.flaps}/v1", token, clock)
+        self._api = Wire(self._client, f"{self.places.api}/api/v1", token, clock)
         self.apps = Apps(self._flaps)
         self.platform = Platform(self._flaps)
 
@@ -55,8 +56,7 @@ class Fly:
         return App(name, self._flaps, self._api)
 
     def close(self) -> None:
-        self._flaps.close()
-        self._api.close()
+        self._client.close()
 
     def __enter__(self) -> Self:
         return self

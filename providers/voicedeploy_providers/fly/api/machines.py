@@ -1,6 +1,6 @@
 """Machines of an app. Where a lease is held, its `nonce` goes with every call that changes something."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -8,7 +8,7 @@ from urllib.parse import quote
 from voicedeploy_providers.fly.api.config import Config
 from voicedeploy_providers.fly.api.errors import NameTaken, NotFound, Unanswered, WaitedTooLong
 from voicedeploy_providers.fly.api.made import once
-from voicedeploy_providers.fly.api.records import Lease, Machine, Reached, Record
+from voicedeploy_providers.fly.api.records import Executed, Lease, Machine, Reached, Record
 from voicedeploy_providers.fly.api.wire import Wire, read
 
 _LONGEST_WAIT_S = 60
@@ -161,6 +161,18 @@ class Machines:
             self._wire.call("DELETE", self._of(machine), what, params=params, nonce=nonce)
         except NotFound:
             return
+
+    def run(
+        self, machine: str, command: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0, nonce: str = ""
+    ) -> Executed:
+        """Runs a program on the machine beside the one that is there, with its environment. Its failure is no error."""
+        wait_s = max(1, round(timeout_s))
+        body: dict[str, Any] = {"command": [*command], "timeout": wait_s, **({"stdin": stdin} if stdin else {})}
+        what = f"running {command[0]} on the machine {machine}"
+        answer = self._wire.call(
+            "POST", self._of(machine, "exec"), what, body=body, nonce=nonce, again=False, answer_s=wait_s + 15.0
+        )
+        return read(Executed, answer, what)
 
     # --- leases -------------------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Places:
-    """The addresses of the platform, without a path. The vendor's own tool reads the same variables.
+    """The addresses of the platform, without a path, from the variables that the vendor's own tool reads.
 
-    `site` is where callers reach an app; `{app}` stands for its name.
+    `site` is where callers reach an app, `{app}` being its name; its variable, FLY_SITE_URL, is ours.
     """
 
     flaps: str = "https://api.machines.dev"

@@ -101,6 +101,13 @@ class Reached(Record):
     version: str = ""
 
 
+class Executed(Record):
+    exit_code: int = 0
+    exit_signal: int = 0
+    stdout: str = Field("", repr=False)
+    stderr: str = Field("", repr=False)
+
+
 class Lease(Record):
     nonce: str = Field(repr=False)
     expires_at: int = 0

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-_PRIVATE = frozenset({"values", "value", "env", "raw_value"})
+_PRIVATE = frozenset({"values", "value", "env", "raw_value", "stdin"})
 """Below these keys of a request every text may be a secret."""
 
 

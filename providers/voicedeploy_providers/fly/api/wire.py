@@ -30,21 +30,20 @@ class Clock(Protocol):
     def sleep(self, seconds: float, /) -> None: ...
 
 
+def connection(token: Token, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """Follows no redirect: the token would go with it."""
+    headers = {"authorization": token.header, "user-agent": f"voicedeploy/{version('voicedeploy')}"}
+    return httpx.Client(headers=headers, follow_redirects=False, transport=transport)
+
+
 class Wire:
-    """One base address. No redirect is followed: the token would go with it."""
+    """One base address, over a connection that others share."""
 
-    def __init__(self, base: str, token: Token, clock: Clock, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, client: httpx.Client, base: str, token: Token, clock: Clock) -> None:
         self.clock = clock
+        self._client = client
+        self._base = base
         self._token = token
-        self._client = httpx.Client(
-            base_url=base,
-            headers={"authorization": token.header, "user-agent": f"voicedeploy/{version('voicedeploy')}"},
-            follow_redirects=False,
-            transport=transport,
-        )
-
-    def close(self) -> None:
-        self._client.close()
 
     def call(
         self,
@@ -67,7 +66,7 @@ class Wire:
         send = partial(
             self._client.request,
             method,
-            path,
+            self._base + path,
             json=body,
             params=params,
             headers={_NONCE: nonce} if nonce else None,
@@ -78,7 +77,7 @@ class Wire:
             try:
                 response = send()
             except httpx.TransportError as error:
-                failure = unanswered(what, f"no answer from {self._client.base_url.host} ({type(error).__name__})")
+                failure = unanswered(what, f"no answer from {httpx.URL(self._base).host} ({type(error).__name__})")
                 once_more = repeatable or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             else:
                 if response.is_success:

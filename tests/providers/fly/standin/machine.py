@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.providers.fly.standin import checks
 from tests.providers.fly.standin.durations import seconds
 from tests.providers.fly.standin.images import parts
-from tests.providers.fly.standin.process import Process
+from tests.providers.fly.standin.process import Process, run
 
 if TYPE_CHECKING:
     from tests.providers.fly.standin.world import App, World
@@ -47,6 +47,8 @@ class Machine:
         self.ports: dict[int, int] = {}
         """Where a port of its configuration really is on this machine."""
         self.process: Process | None = None
+        self._given: dict[str, str] = {}
+        self._hosts = world.folder / id / "hosts"
         self.checks: dict[str, dict[str, str]] = {}
         self.active = 0
         """Requests that the proxy has there now."""
@@ -115,10 +117,11 @@ class Machine:
             return
         init = self.config.get("init", {})
         argv = tuple(init.get("exec") or (*init.get("entrypoint", ()), *init.get("cmd", ()))) or image.argv
-        hosts = self._world.folder / f"{self.id}.hosts"
-        hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n{self.address} fly-global-services\n")
+        self._hosts.parent.mkdir(exist_ok=True)
+        self._hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n{self.address} fly-global-services\n")
+        self._given = self._env()
         try:
-            process = await Process.start(image, argv, self._env(), hosts, self._say)
+            process = await Process.start(image, argv, self._given, self._hosts, self._say)
         except OSError as error:
             self._say(f"could not start {argv[0]}: {error}")
             self.become("failed", "launch")
@@ -171,6 +174,18 @@ class Machine:
         await process.end(by or stop_config.get("signal", "SIGINT"), self._world.clock.pause(grace_s))
         await self._over(process)
         await self._world.clock.pause(self._world.settings.stopping_s)
+
+    async def run(self, argv: tuple[str, ...], stdin: str, most_s: float) -> dict[str, Any]:
+        """Beside its own program, and only while that runs."""
+        image = self._world.images.find(self.config["image"])
+        assert image is not None
+        code, out, err = await run(image, argv, self._given, self._hosts, stdin.encode(), most_s)
+        return {
+            "exit_code": max(code, 0),
+            "exit_signal": max(-code, 0),
+            "stdout": out.decode("utf-8", "replace"),
+            "stderr": err.decode("utf-8", "replace"),
+        }
 
     async def destroy(self, source: str = "user") -> None:
         self.become("destroying", "destroy", source)

@@ -1,6 +1,7 @@
 """The API's side of machines: leases, versions, metadata, and what each state allows."""
 
 import copy
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ class Machines:
 
     def routes(self, door: Door) -> list[Route]:
         all_, one = "/apps/{app}/machines", "/apps/{app}/machines/{machine}"
-        actions = {"start": self.start, "stop": self.stop, "signal": self.signal}
+        actions = {"start": self.start, "stop": self.stop, "signal": self.signal, "exec": self.exec}
         marks = {"cordon": self.cordon, "uncordon": self.uncordon}
         return [
             door.route("GET", all_, "machine.list", self.list),
@@ -156,6 +157,20 @@ class Machines:
             raise Refusal(412, "failed_precondition: machine not running")
         machine.process.send(ask.body["signal"])
         return 200, {"ok": True}
+
+    async def exec(self, ask: Ask) -> Answer:
+        machine = self._changing(ask)
+        if machine.process is None:
+            raise Refusal(412, "failed_precondition: machine not running")
+        command = tuple(ask.body.get("command") or shlex.split(ask.body.get("cmd", "")))
+        try:
+            return 200, await machine.run(
+                command, ask.body.get("stdin", ""), ask.body.get("timeout") or _LONGEST_WAIT_S
+            )
+        except TimeoutError as error:
+            raise Refusal(408, "deadline_exceeded: the command did not end in time") from error
+        except FileNotFoundError as error:
+            raise Refusal(400, f"invalid_argument: {error}") from error
 
     async def cordon(self, ask: Ask) -> Answer:
         machine = self._changing(ask)

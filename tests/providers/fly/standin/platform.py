@@ -150,7 +150,10 @@ class Standin:
             Route("/api/v1/apps/{app}/logs", self._door.log),
             *self.registry.routes(),
         ]
-        door = socket.create_server(("127.0.0.1", 0))
+        # asyncio sends small answers at once only on a socket that says it is TCP.
+        door = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        door.bind(("127.0.0.1", 0))
+        door.listen()
         self.url = "http://{}:{}".format(*door.getsockname())
         app = Starlette(routes=routes)
         self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))

@@ -32,16 +32,7 @@ class Process:
         cls, image: Image, argv: tuple[str, ...], env: Mapping[str, str], hosts: Path, said: Callable[[str], None]
     ) -> "Process":
         """`hosts` becomes its /etc/hosts, as a machine at Fly has one of its own."""
-        process = await asyncio.create_subprocess_exec(
-            *_alone(str(hosts)),
-            *argv,
-            cwd=image.cwd,
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **image.env, **env},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = await _begin(image, argv, env, hosts, asyncio.subprocess.DEVNULL, asyncio.subprocess.STDOUT)
         return cls(process, said)
 
     @property
@@ -92,6 +83,36 @@ class Process:
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+async def run(
+    image: Image, argv: tuple[str, ...], env: Mapping[str, str], hosts: Path, stdin: bytes, most_s: float
+) -> tuple[int, bytes, bytes]:
+    """A program beside the machine's own: its exit code and what it printed. After `most_s` it is killed."""
+    process = await _begin(image, argv, env, hosts, asyncio.subprocess.PIPE, asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(most_s):
+            out, err = await process.communicate(stdin)
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    return process.returncode or 0, out, err
+
+
+async def _begin(
+    image: Image, argv: tuple[str, ...], env: Mapping[str, str], hosts: Path, stdin: int, stderr: int
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *_alone(str(hosts)),
+        *argv,
+        cwd=image.cwd,
+        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(hosts.parent), **image.env, **env},
+        stdin=stdin,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
+        start_new_session=True,
+    )
 
 
 async def _lines(process: asyncio.subprocess.Process, said: Callable[[str], None]) -> None:
