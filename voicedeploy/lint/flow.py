@@ -1,7 +1,7 @@
 """What `bot(runner_args)` does in a call by one transport, as far as its tests of `runner_args` decide it."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voicedeploy.lint.bot import Bot
@@ -217,12 +217,3 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
     return handler.type is None or any(
         isinstance(node, ast.Name) and node.id in _SWALLOWS for node in ast.walk(handler.type)
     )
-
-
-def transport_calls(bot: Bot, nodes: Sequence[ast.AST], module: Module) -> Iterator[ast.Call]:
-    """Calls of the classes by which Pipecat connects."""
-    for node in nodes:
-        if isinstance(node, ast.Call):
-            name = bot.name(module, node.func)
-            if name.startswith("pipecat.transports.") and name.endswith("Transport"):
-                yield node

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from voicedeploy.lint.bot import Bot
 from voicedeploy.lint.fault import Fault
-from voicedeploy.lint.flow import TYPES, Flow, Read, transport_calls
+from voicedeploy.lint.flow import TYPES, Flow, Read
 from voicedeploy.lint.module import Module
 from voicedeploy.lint.patches import Edit
 from voicedeploy.lint.rules.transports import CREATE, maker
@@ -105,7 +105,9 @@ def _block(module: Module, statement: ast.stmt) -> list[ast.stmt] | None:
 def _makes_transport(bot: Bot, read: Read, statement: ast.stmt) -> bool:
     if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
         return False
-    return len(statement.targets) == 1 and any(transport_calls(bot, list(ast.walk(statement.value)), read.module))
+    called = [bot.name(read.module, n.func) for n in ast.walk(statement.value) if isinstance(n, ast.Call)]
+    connects = [name for name in called if name.startswith("pipecat.transports.") and name.endswith("Transport")]
+    return len(statement.targets) == 1 and bool(connects)
 
 
 def _may_move(
