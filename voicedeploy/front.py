@@ -19,7 +19,9 @@ class Seat:
     `udp_ports` is a range ("20000-20015"); `log` "" is standard error. `trusted_proxies`: only from these networks is
     `X-Forwarded-For` believed. `open_on_loopback`: whoever is on the machine may start a call without a token.
     `tcp_only`: no UDP gets out, so that relays are asked over TLS or TCP first. `relay`: addresses of the target's own,
-    for callers; its secret is in `turn-secret`, beside the file.
+    for callers; its secret is in `turn-secret`, beside the file. `hold`: it serves nobody before it is told to.
+    `key_env`: the variable that holds the key, and `from_env`: secrets and the port are variables too, as on platforms
+    that run containers. `fleet`: whose proxy stands before it and its like. `public_url`: where it has one of its own.
     """
 
     project: str
@@ -40,6 +42,11 @@ class Seat:
     open_on_loopback: bool = False
     tcp_only: bool = False
     relay: tuple[str, ...] = ()
+    hold: bool = True
+    key_env: str = ""
+    from_env: bool = False
+    fleet: str = ""
+    public_url: str = ""
 
 
 def config(spec: Spec, release: str, seat: Seat) -> str:

@@ -74,6 +74,19 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Publish:
+    """An image of the release, made here without a container engine, and brought to a registry as `to`.
+
+    `root` and `files` are the bot's, `base` is the image it stands on.
+    """
+
+    to: str
+    base: str
+    root: Path
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Prove:
     """A real call that must be heard. It is made from where the command was typed, or by `at_target`.
 
@@ -84,7 +97,7 @@ class Prove:
     at_target: Command | None = None
 
 
-Action = Command | Write | Upload | Remove | Start | Stop | Call | Prove
+Action = Command | Write | Upload | Remove | Start | Stop | Call | Publish | Prove
 Question = Command | Call
 
 
@@ -182,5 +195,7 @@ def describe(action: Action) -> dict[str, Any]:
             return {"kind": kind, "pid_file": pid_file, "grace_s": grace_s}
         case Call(method=method, url=url, socket=socket, body=body):
             return {"kind": kind, "method": method, "url": url, "socket": socket, "body": body}
+        case Publish(to=to, base=base, root=root, files=files):
+            return {"kind": kind, "to": to, "base": base, "from": str(root), "files": list(files)}
         case Prove(door=door, at_target=there):
             return {"kind": kind, "url": door.url, "socket": door.socket, "at_target": bool(there)}

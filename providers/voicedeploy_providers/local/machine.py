@@ -19,7 +19,7 @@ import psutil
 
 from voicedeploy import environment, front
 from voicedeploy.errors import StepFailed
-from voicedeploy.plan import Action, Call, Command, Prove, Question, Remove, Start, Stop, Upload, Write
+from voicedeploy.plan import Action, Call, Command, Prove, Publish, Question, Remove, Start, Stop, Upload, Write
 
 # What a program started here inherits from the shell; the rest of it stays out of a bot's sight, as on a server.
 _INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME")
@@ -58,8 +58,8 @@ class Machine:
                     self._start(action)
                 case Stop():
                     self._stop(action)
-                case Prove():
-                    raise TypeError("a call is made by the engine, not by a target")
+                case Prove() | Publish():
+                    raise TypeError(f"{type(action).__name__} is not for this machine")
         return ""
 
     def _command(self, command: Command) -> str:

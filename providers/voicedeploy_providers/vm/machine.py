@@ -6,7 +6,7 @@ import time
 
 from voicedeploy import environment, front
 from voicedeploy.errors import StepFailed
-from voicedeploy.plan import Action, Call, Command, Prove, Question, Remove, Start, Stop, Upload, Write
+from voicedeploy.plan import Action, Call, Command, Prove, Publish, Question, Remove, Start, Stop, Upload, Write
 from voicedeploy_providers.vm import places
 from voicedeploy_providers.vm.ssh import Shell
 
@@ -64,7 +64,7 @@ class Machine:
             case Stop(pid_file=unit, grace_s=grace_s):
                 args = (unit, str(round(grace_s)))
                 self._shell.run(_STOP, args=args, timeout_s=grace_s + 60, what=f"ending {unit}")
-            case Start() | Prove():
+            case Start() | Prove() | Publish():
                 raise TypeError(f"{type(action).__name__} is not for a host: systemd starts, the engine calls")
         self.audit.append(_told(action))
         return note

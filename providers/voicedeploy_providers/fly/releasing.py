@@ -1,0 +1,125 @@
+"""The steps by which a generation of machines takes over from another, each a request that can be read."""
+
+from secrets import token_urlsafe
+
+from voicedeploy.deployment import Deployment
+from voicedeploy.plan import Call, Command, Door, Prove, Remove, Step, Write
+from voicedeploy_providers.fly.generation import KEY, LIVE, PYTHON, SOCKET, Generation
+from voicedeploy_providers.fly.seen import Seen, released
+from voicedeploy_providers.fly.target import MACHINE
+
+_READY_S = 300.0
+"""A machine that is new in its region fetches the image first."""
+_FREE = ("shared_v4", "v6")
+
+
+def api(app: str, *more: str) -> str:
+    return "/".join(("fly:/apps", app, *more))
+
+
+def machine(app: str, name: str, *more: str) -> str:
+    return api(app, "machines", name, *more)
+
+
+def app(name: str, org: str, seen: Seen) -> list[Step]:
+    steps = []
+    if seen.app is None:
+        made = Call("POST", "fly:/apps", body={"app_name": name, "org_slug": org})
+        steps.append(Step("+", "app", f"{name} of {org}", made, undo=Remove((api(name),))))
+    have = {ip.kind for ip in seen.ips}
+    for kind in _FREE:
+        if kind not in have and not (kind == "shared_v4" and "v4" in have):
+            assign = Call("POST", api(name, "ip_assignments"), body={"type": kind})
+            steps.append(Step("+", "address", kind, assign))
+    if KEY not in {secret.name for secret in seen.secrets}:
+        key = Write(api(name, "secrets", KEY), token_urlsafe(32).encode(), secret=True)
+        steps.append(Step("+", "key", "made for this bot", key))
+    return steps
+
+
+def machines(made: Generation, record: Deployment, image: str, regions: tuple[str, ...], seen: Seen) -> list[Step]:
+    """Those of the release that are not there yet. Nobody is sent to them."""
+    there = {m.name for m in seen.of(record.release)}
+    config = made.config(record, image).wire()
+    return [
+        Step(
+            "+",
+            "machine",
+            f"{name}, {made.size.name}, {made.slots} calls",
+            Call("POST", api(made.app, "machines"), body={"name": name, "regions": list(regions), "config": config}),
+            undo=Remove((machine(made.app, name),)),
+        )
+        for name in made.names(record.release)
+        if name not in there
+    ]
+
+
+def start(app: str, names: tuple[str, ...], seen: Seen, *, again: bool = False) -> list[Step]:
+    """Until each has answered, and one of them a call that was made on it."""
+    there = {m.name: m for m in seen.machines}
+    steps = []
+    for name in names:
+        known = there.get(name)
+        if known is not None and known.state in ("stopped", "suspended", "created", "failed"):
+            steps.append(Step("+", "start", name, Call("POST", machine(app, name, "start"))))
+    for name in names:
+        ready = Call("GET", "http://front/readyz", f"{name}:{SOCKET}", wait_s=_READY_S, log=name)
+        steps.append(Step("✓", "ready", f"the bot is loaded on {name}", ready))
+    proof = Command((PYTHON, "-I", "-m", "voicedeploy.call.proof", SOCKET), cwd=f"{MACHINE}{names[0]}")
+    steps.append(
+        Step("✓", "heard", "one real call, before it gets traffic", Prove(Door("http://front/", SOCKET), proof))
+    )
+    return steps
+
+
+def traffic(app: str, names: tuple[str, ...], seen: Seen) -> list[Step]:
+    live = {m.name for m in seen.live}
+    steps = []
+    for name in names:
+        if name in live:
+            continue
+        opened = Call("POST", machine(app, name, "uncordon"))
+        steps.append(
+            Step("~", "traffic", f"new calls to {name}", opened, undo=Call("POST", machine(app, name, "cordon")))
+        )
+    for name in names:
+        if name not in live:
+            note = Call("PATCH", machine(app, name, "metadata"), body={LIVE: "1"})
+            steps.append(Step("+", "record", f"{name} is live", note, commits=True))
+    return steps
+
+
+def retire(app: str, release: str, seen: Seen) -> list[Step]:
+    """Older machines take no new calls; each stops by itself when its last call has ended."""
+    steps = []
+    for old in seen.machines:
+        if released(old) == release:
+            continue
+        front = seen.front(old)
+        if old.metadata.get(LIVE) == "1":
+            steps.append(
+                Step(
+                    "+",
+                    "record",
+                    f"{old.name} is not",
+                    Call("PATCH", machine(app, old.name, "metadata"), body={LIVE: "0"}),
+                )
+            )
+        if old.metadata.get(LIVE) and front.answers and not front.draining:
+            calls = f"{front.sessions} calls end in their own time" if front.sessions else "no calls"
+            drain = Call("POST", "http://front/drain", f"{old.name}:{SOCKET}", {})
+            steps.append(Step("-", "machine", f"{old.name} drains, {calls}", drain))
+    return steps
+
+
+def prune(app: str, release: str, seen: Seen, keep: int) -> list[Step]:
+    """What nobody can want any more: what was never live, and older releases beyond `keep`, once they have stopped."""
+    older = [r for r in seen.releases if r != release]
+    kept = [r for r in older if any(m.metadata.get(LIVE) for m in seen.of(r))][:keep]
+    return [
+        Step("-", "machine", f"{m.name} of an older release", Remove((machine(app, m.name),)))
+        for r in older
+        if r not in kept
+        for m in seen.of(r)
+        if not m.metadata.get(LIVE) or m.state in ("stopped", "failed", "created", "suspended")
+    ]
