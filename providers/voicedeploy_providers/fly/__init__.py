@@ -40,7 +40,7 @@ class Fly:
         self._seen: dict[str, Seen] = {}
         self._target: Platform | None = None
         self._want: Spec | None = None
-        self._holding: set[str] = set()
+        self._holding: dict[str, str] = {}
 
     @classmethod
     def configure(cls, options: Mapping[str, Any]) -> Self:
@@ -185,12 +185,12 @@ class Fly:
         if they have the same release; otherwise two generations, of which the next `up` retires one.
         """
         if bot in self._holding:
-            raise Locked(f"{bot} is being changed by this very program", hint="one after the other")
+            raise Locked(f"{bot} is being changed by this very program: {self._holding[bot]}", hint="wait for it")
         fly, app = self._fly(), self._app(bot)
         self._target = Platform(fly, app, self._recipe)
         with ExitStack() as stack:
-            self._holding.add(bot)
-            stack.callback(self._holding.discard, bot)
+            self._holding[bot] = why
+            stack.callback(self._holding.pop, bot)
             if fly.apps.get(app) is not None:
                 machines = sorted(fly.app(app).machines.list({OURS: bot}), key=lambda m: m.id)
                 if machines:
