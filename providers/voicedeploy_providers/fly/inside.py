@@ -12,7 +12,7 @@ ASK = "voicedeploy.serve.ask"
 
 def run(app: App, machine: str, argv: tuple[str, ...], *, timeout_s: float = _LONGEST_S) -> str:
     """What it printed; `StepFailed` with its last words where it failed."""
-    done = app.machines.exec(machine, argv, timeout_s=min(timeout_s, _LONGEST_S))
+    done = app.machines.run(machine, argv, timeout_s=min(timeout_s, _LONGEST_S))
     if done.exit_code:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise StepFailed(
@@ -26,7 +26,7 @@ def ask(
 ) -> tuple[int, str]:
     """What the front there answers, asked again for `wait_s` until it is 200; status 0 is no answer."""
     argv = (python, "-I", "-m", ASK, "call", method, path, socket, f"{wait_s:g}", "")
-    done = app.machines.exec(machine, argv, stdin=body, timeout_s=min(wait_s + 15, _LONGEST_S))
+    done = app.machines.run(machine, argv, stdin=body, timeout_s=min(wait_s + 15, _LONGEST_S))
     if done.exit_code:
         return 0, (done.stderr.strip().splitlines() or ["no answer"])[-1]
     answer = json.loads(done.stdout)
