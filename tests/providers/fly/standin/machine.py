@@ -2,14 +2,16 @@
 
 import asyncio
 import copy
+import os
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.providers.fly.standin import checks
+from tests.providers.fly.standin.disk import Disk
 from tests.providers.fly.standin.durations import seconds
-from tests.providers.fly.standin.images import parts
+from tests.providers.fly.standin.images import Image, parts
 from tests.providers.fly.standin.process import Process, run
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class Machine:
         """Where a port of its configuration really is on this machine."""
         self.process: Process | None = None
         self._given: dict[str, str] = {}
-        self._hosts = world.folder / id / "hosts"
+        self._image = Image(())
+        self._disk = Disk(world.folder / id)
         self.checks: dict[str, dict[str, str]] = {}
         self.active = 0
         """Requests that the proxy has there now."""
@@ -117,11 +120,11 @@ class Machine:
             return
         init = self.config.get("init", {})
         argv = tuple(init.get("exec") or (*init.get("entrypoint", ()), *init.get("cmd", ()))) or image.argv
-        self._hosts.parent.mkdir(exist_ok=True)
-        self._hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n{self.address} fly-global-services\n")
-        self._given = self._env()
+        secrets = self._world.boot_secrets(self._app, self.min_secrets_version)
+        self._image, self._given = image, self._env(image, secrets)
         try:
-            process = await Process.start(image, argv, self._given, self._hosts, self._say)
+            self._disk.prepare(self.config.get("files", ()), secrets, self.address)
+            process = await Process.start(self._disk.starting(image, argv), self._given, image.cwd, self._say)
         except OSError as error:
             self._say(f"could not start {argv[0]}: {error}")
             self.become("failed", "launch")
@@ -177,9 +180,9 @@ class Machine:
 
     async def run(self, argv: tuple[str, ...], stdin: str, most_s: float) -> dict[str, Any]:
         """Beside its own program, and only while that runs."""
-        image = self._world.images.find(self.config["image"])
-        assert image is not None
-        code, out, err = await run(image, argv, self._given, self._hosts, stdin.encode(), most_s)
+        assert self.process is not None
+        command = self._disk.beside(self._image, self.process.pid, argv)
+        code, out, err = await run(command, self._given, stdin.encode(), most_s)
         return {
             "exit_code": max(code, 0),
             "exit_signal": max(-code, 0),
@@ -252,7 +255,7 @@ class Machine:
 
     # --- what its program gets ----------------------------------------------------------------------
 
-    def _env(self) -> dict[str, str]:
+    def _env(self, image: Image, secrets: dict[str, str]) -> dict[str, str]:
         given: dict[str, str] = dict(self.config.get("env", {}))
         self.ports = {}
         if (inside := given.get("PORT", "")).isdigit():
@@ -261,8 +264,12 @@ class Machine:
             given["PORT"] = str(self.ports[int(inside)])
         guest = self.config.get("guest", {})
         return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": "/root" if image.user == 0 else "/",
+            **image.env,
             **given,
-            **self._world.boot_secrets(self._app, self.min_secrets_version),
+            **secrets,
             "FLY_APP_NAME": self._app.name,
             "FLY_MACHINE_ID": self.id,
             "FLY_ALLOC_ID": self.id,

@@ -275,8 +275,11 @@ class Machines:
         guest = config.get("guest", {})
         if guest.get("memory_mb", 256) % 256:
             raise Refusal(400, "invalid_argument: memory_mb must be a multiple of 256")
-        if config.get("files"):
-            raise Refusal(400, "files are not part of this stand-in")
+        for file in config.get("files", ()):
+            if not file.get("guest_path", "").startswith("/"):
+                raise Refusal(400, "invalid_argument: guest_path must be absolute")
+            if (name := file.get("secret_name")) and name not in app.secrets:
+                raise Refusal(400, f"invalid_argument: no secret {name}")
         _duration(config.get("stop_config", {}).get("timeout", ""))
         for service in config.get("services", ()):
             if service["protocol"] == "udp" and any(port.get("handlers") for port in service.get("ports", ())):

@@ -44,11 +44,10 @@ class Standin:
         self.token = f"fm2_{secrets.token_urlsafe(24)}"
         self.tokens = {f"FlyV1 {self.token}": "personal"}
         self._traps = Traps()
-        self._world = World(self.clock, self.settings)
+        self._world = World(self.clock, self.settings, self._may_push)
         self._udp = Forwarder(self._world)
         limits = Limits(self.clock.monotonic)
         self._door = Door(self._world, self.tokens, self._traps, Contract.find(), limits)
-        self.registry = Registry(self._may_push, lambda repository: repository in self._world.apps)
         self._edges: dict[tuple[str, int], Edge] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fly-standin", daemon=True)
@@ -77,6 +76,11 @@ class Standin:
     @property
     def images(self) -> Images:
         return self._world.images
+
+    @property
+    def registry(self) -> Registry:
+        """What was pushed to it runs, if a machine's image is of it."""
+        return self._world.registry
 
     @property
     def requests(self) -> list[Seen]:

@@ -1,22 +1,14 @@
-"""A machine's program as a local process, alone with its own `fly-global-services`."""
+"""A machine's program as a local process."""
 
 import asyncio
 import os
-import shutil
 import signal
-import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
-
-from tests.providers.fly.standin.images import Image
-
-_NAMED = 'mount --bind "$0" /etc/hosts && exec "$@"'
-_DYING = ("setpriv", "--pdeathsig", "KILL")
 
 
 class Process:
@@ -29,11 +21,10 @@ class Process:
 
     @classmethod
     async def start(
-        cls, image: Image, argv: tuple[str, ...], env: Mapping[str, str], hosts: Path, said: Callable[[str], None]
+        cls, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, said: Callable[[str], None]
     ) -> "Process":
-        """`hosts` becomes its /etc/hosts, as a machine at Fly has one of its own."""
-        process = await _begin(image, argv, env, hosts, asyncio.subprocess.DEVNULL, asyncio.subprocess.STDOUT)
-        return cls(process, said)
+        nothing, same = asyncio.subprocess.DEVNULL, asyncio.subprocess.STDOUT
+        return cls(await _begin(argv, env, cwd, stdin=nothing, stderr=same), said)
 
     @property
     def code(self) -> int:
@@ -85,11 +76,9 @@ class Process:
                 process.kill()
 
 
-async def run(
-    image: Image, argv: tuple[str, ...], env: Mapping[str, str], hosts: Path, stdin: bytes, most_s: float
-) -> tuple[int, bytes, bytes]:
-    """A program beside the machine's own: its exit code and what it printed. After `most_s` it is killed."""
-    process = await _begin(image, argv, env, hosts, asyncio.subprocess.PIPE, asyncio.subprocess.PIPE)
+async def run(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, most_s: float) -> tuple[int, bytes, bytes]:
+    """Its exit code and what it printed. After `most_s` it is killed."""
+    process = await _begin(argv, env, None, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(most_s):
             out, err = await process.communicate(stdin)
@@ -101,17 +90,10 @@ async def run(
 
 
 async def _begin(
-    image: Image, argv: tuple[str, ...], env: Mapping[str, str], hosts: Path, stdin: int, stderr: int
+    argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, stdin: int, stderr: int
 ) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *_alone(str(hosts)),
-        *argv,
-        cwd=image.cwd,
-        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(hosts.parent), **image.env, **env},
-        stdin=stdin,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=stderr,
-        start_new_session=True,
+        *argv, cwd=cwd, env=env, stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=stderr, start_new_session=True
     )
 
 
@@ -124,16 +106,3 @@ async def _lines(process: asyncio.subprocess.Process, said: Callable[[str], None
             said(line.decode("utf-8", "replace"))
     if rest:
         said(rest.decode("utf-8", "replace"))
-
-
-@cache
-def _may_unshare() -> tuple[str, ...]:
-    """How a process gets a mount namespace here; () where it cannot."""
-    if sys.platform != "linux" or not all(map(shutil.which, ("unshare", "setpriv"))):
-        return ()
-    return ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--mount")
-
-
-def _alone(hosts: str) -> tuple[str, ...]:
-    unshare = _may_unshare()
-    return (*unshare, "sh", "-c", _NAMED, hosts, *_DYING) if unshare else ()

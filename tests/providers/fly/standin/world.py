@@ -5,7 +5,7 @@ import itertools
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 from tests.providers.fly.standin.clock import Clock
 from tests.providers.fly.standin.images import Images
 from tests.providers.fly.standin.machine import Machine
+from tests.providers.fly.standin.pulling import Pulling
+from tests.providers.fly.standin.registry import Registry
 from tests.providers.fly.standin.settings import Settings
 
 _worlds = itertools.count()
@@ -60,12 +62,15 @@ class App:
 
 
 class World:
-    def __init__(self, clock: Clock, settings: Settings) -> None:
+    """`may_push` says whether somebody, by name and password, may use the registry."""
+
+    def __init__(self, clock: Clock, settings: Settings, may_push: Callable[[str, str], bool]) -> None:
         self.clock = clock
         self.settings = settings
-        self.images = Images()
-        self.apps: dict[str, App] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="fly-standin-"))
+        self.registry = Registry(may_push, lambda repository: repository in self.apps)
+        self.images = Images(Pulling(self.registry, self.folder / "images"))
+        self.apps: dict[str, App] = {}
         self._numbers = itertools.count(1)
         # Addresses of this process and this stand-in alone, so that several may run at once.
         self._net = f"127.{20 + os.getpid() % 200}"
