@@ -6,6 +6,11 @@ from voicedeploy.call import Callee
 from voicedeploy.errors import UsageError
 
 
+def test_each_part_is_in_its_place() -> None:
+    found = Callee.parse("https://x/#invite=i", key="k", socket="s", ca="c")
+    assert (found.key, found.invite, found.socket, found.ca, found.signing) == ("k", "i", "s", "c", "")
+
+
 @pytest.mark.parametrize(
     ("pasted", "url", "invite"),
     [

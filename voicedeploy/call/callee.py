@@ -36,7 +36,8 @@ class Callee:
                 hint="it begins with https:// (or http:// on this machine), e.g. http://localhost:7860/",
             )
         invite = parse_qs(parts.fragment).get("invite", [""])[0]
-        return cls(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), key, invite, socket, ca)
+        plain = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+        return cls(plain, key=key, invite=invite, socket=socket, ca=ca)
 
     @property
     def host(self) -> str:
