@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
+from voicedeploy_providers.fly import options as fly
 from voicedeploy_providers.local import options as local
 from voicedeploy_providers.vm import options as vm
 
@@ -90,7 +91,11 @@ def documented_keys() -> dict[str, str]:
 
 def expected_keys() -> dict[str, Any]:
     spec = {key: default for key, default in keys(Spec) if key != "provider"}
-    own = {**dict(keys(local.Options, "provider.local.")), **dict(keys(vm.Options, "provider.vm."))}
+    own = {
+        **dict(keys(local.Options, "provider.local.")),
+        **dict(keys(vm.Options, "provider.vm.")),
+        **dict(keys(fly.Options, "provider.fly.")),
+    }
     return {**spec, **dict(keys(TurnServer)), **own}
 
 

@@ -7,10 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "network", "units", "stun", "turn"},
+    {"errors", "network", "units", "stun", "turn", "beside"},
     {"spec", "plan", "deployment", "project", "targets", "transports", "packages"},
     {"render", "options", "environment", "editing", "lint"},
-    {"init", "front"},
+    {"init", "front", "image"},
     {"provider"},
     {"readiness", "relays", "verdicts"},
     {"registry"},
