@@ -69,6 +69,8 @@ class Relay:
         """Those of a call that begins now: its client's, and its bot's. What cannot be had at once is left out."""
         asked = self._config.transport.ice_servers
         for_bot = self._ready([server for server in asked if not server.callers_only], session)
+        if self._config.media.tcp_only:
+            for_bot = tls_first(for_bot)
         return [*for_bot, *self._ready([server for server in asked if server.callers_only], session)], for_bot
 
     def _ready(self, servers: Sequence[IceServer], session: str) -> list[Server]:
@@ -81,7 +83,7 @@ class Relay:
                 found.append({"urls": server.urls, "username": username, "credential": credential})
             else:
                 found.append(server.model_dump(include={"urls", "username", "credential"}, exclude_none=True))
-        return tls_first(found) if self._config.media.tcp_only else found
+        return found
 
     def _value(self, server: IceServer) -> str:
         return self._files[server.secret_file] if server.secret_file else self._secrets.get(server.secret or "", "")
