@@ -1,7 +1,6 @@
 """UDP as Fly carries it: a dedicated address, the same port inside, one machine, and answers from the right address."""
 
 import socket
-import sys
 import time
 from collections.abc import Iterator
 
@@ -9,8 +8,9 @@ import pytest
 from voicedeploy_providers.fly.api import Port, Service
 
 from tests.providers.fly.house import House, config
+from tests.providers.fly.standin.disk import isolation
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs a whole network of loopback addresses")
+pytestmark = pytest.mark.skipif(isolation() == "none", reason="machines need a hosts file of their own")
 PORT = 40000
 
 
@@ -44,6 +44,15 @@ def test_packets_reach_the_machine_and_come_back(house: House, caller: socket.so
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
         another.settimeout(0.5)
         assert asks(another, ip, "second") == made.id
+
+
+def test_each_machine_has_an_address_of_that_name(house: House) -> None:
+    machines = [house.machine(f"bot-{n}") for n in (1, 2)]
+    found = [
+        house.app.machines.run(m.id, ["getent", "hosts", "fly-global-services"]).stdout.split()[0] for m in machines
+    ]
+    assert found == [house.standin.machine("voice-bot", m.name).address for m in machines]
+    assert len(set(found)) == 2
 
 
 @pytest.mark.parametrize("kind", ["shared_v4", "v6"])

@@ -1,13 +1,14 @@
 """A machine's own file system: its image's, its `files`, its /etc/hosts, and what it writes."""
 
 import base64
-import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tests.providers.fly.standin.images import Image
 
@@ -23,6 +24,8 @@ class Disk:
     def prepare(self, files: Sequence[Mapping[str, Any]], secrets: Mapping[str, str], address: str) -> None:
         """`address` is what `fly-global-services` is there."""
         given = self._folder / "files"
+        if files and isolation() != "disk":
+            raise OSError("machines have files only where the tests run as root")
         shutil.rmtree(given, ignore_errors=True)
         (self._folder / "disk").mkdir(parents=True, exist_ok=True)
         for file in files:
@@ -37,25 +40,46 @@ class Disk:
 
     def starting(self, image: Image, argv: Sequence[str]) -> list[str]:
         """The command that runs `argv` in it. It becomes the program: its process is the program's."""
-        if not (unshare := _unshare()):
-            return [*argv]
-        root = self._folder / "disk" / "root"
-        enter = [sys.executable, "-I", str(_INSIDE / "enter.py"), str(root), str(image.cwd or "/")]
-        disk = ["sh", str(_INSIDE / "disk.sh"), str(self._folder), str(image.root or "/")]
-        return [*unshare, *disk, *enter, str(image.user), str(image.group), *argv]
+        at, cwd = self._folder, str(image.cwd or "/")
+        if image.root and isolation() != "disk":
+            raise OSError("machines have a file system of their own only where the tests run as root")
+        match isolation():
+            case "disk":
+                disk = ["sh", str(_INSIDE / "disk.sh"), str(at), str(image.root or "/")]
+                enter = [sys.executable, "-I", str(_INSIDE / "enter.py"), str(at / "disk" / "root"), cwd]
+                return ["unshare", "--mount", *disk, *enter, str(image.user), str(image.group), *argv]
+            case "hosts":
+                return [*_USER, "sh", "-c", _HOSTS, str(at / "files" / "etc" / "hosts"), cwd, *argv]
+            case "none":
+                return ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *argv]
 
     def beside(self, image: Image, pid: int, argv: Sequence[str]) -> list[str]:
         """The command that runs `argv` where the process `pid` is."""
-        if not (unshare := _unshare()):
-            return [*argv]
         user = ["--setuid", str(image.user), "--setgid", str(image.group)] if image.user else []
-        alone = ["--user", "--preserve-credentials"] if "--map-root-user" in unshare else []
-        return ["nsenter", "--target", str(pid), *alone, "--mount", "--root", "--wd", *user, *argv]
+        there = ["nsenter", "--target", str(pid), "--mount", "--wd"]
+        match isolation():
+            case "disk":
+                return [*there, "--root", *user, *argv]
+            case "hosts":
+                return [*there, "--user", "--preserve-credentials", *argv]
+            case "none":
+                return [*argv]
+
+
+_USER = ("unshare", "--map-root-user", "--mount")
+_HOSTS = 'mount --bind "$0" /etc/hosts && cd "$1" && shift && exec "$@"'
 
 
 @cache
-def _unshare() -> tuple[str, ...]:
-    """How a process gets its own mounts here; () where it cannot, and machines see this computer as it is."""
+def isolation() -> Literal["disk", "hosts", "none"]:
+    """What a machine can have for itself here: a disk (as root), a hosts file (where users may unshare), or nothing."""
     if sys.platform != "linux" or not all(map(shutil.which, ("unshare", "nsenter"))):
-        return ()
-    return ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--mount")
+        return "none"
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Disk(Path(folder))
+        trial.prepare((), {}, "127.0.0.1")
+        disk = ["unshare", "--mount", "sh", str(_INSIDE / "disk.sh"), folder, "/", "true"]
+        hosts = [*_USER, "sh", "-c", _HOSTS, f"{folder}/files/etc/hosts", "/", "true"]
+        if subprocess.run(disk, capture_output=True, check=False).returncode == 0:
+            return "disk"
+        return "hosts" if subprocess.run(hosts, capture_output=True, check=False).returncode == 0 else "none"

@@ -124,7 +124,7 @@ class Machine:
         self._image, self._given = image, self._env(image, secrets)
         try:
             self._disk.prepare(self.config.get("files", ()), secrets, self.address)
-            process = await Process.start(self._disk.starting(image, argv), self._given, image.cwd, self._say)
+            process = await Process.start(self._disk.starting(image, argv), self._given, self._say)
         except OSError as error:
             self._say(f"could not start {argv[0]}: {error}")
             self.become("failed", "launch")

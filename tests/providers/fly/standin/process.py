@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,11 +19,9 @@ class Process:
         self._reading = asyncio.create_task(_lines(process, said))
 
     @classmethod
-    async def start(
-        cls, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, said: Callable[[str], None]
-    ) -> "Process":
+    async def start(cls, argv: Sequence[str], env: Mapping[str, str], said: Callable[[str], None]) -> "Process":
         nothing, same = asyncio.subprocess.DEVNULL, asyncio.subprocess.STDOUT
-        return cls(await _begin(argv, env, cwd, stdin=nothing, stderr=same), said)
+        return cls(await _begin(argv, env, stdin=nothing, stderr=same), said)
 
     @property
     def code(self) -> int:
@@ -78,7 +75,7 @@ class Process:
 
 async def run(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, most_s: float) -> tuple[int, bytes, bytes]:
     """Its exit code and what it printed. After `most_s` it is killed."""
-    process = await _begin(argv, env, None, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    process = await _begin(argv, env, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(most_s):
             out, err = await process.communicate(stdin)
@@ -89,11 +86,9 @@ async def run(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, most_s:
     return process.returncode or 0, out, err
 
 
-async def _begin(
-    argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, stdin: int, stderr: int
-) -> asyncio.subprocess.Process:
+async def _begin(argv: Sequence[str], env: Mapping[str, str], *, stdin: int, stderr: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *argv, cwd=cwd, env=env, stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=stderr, start_new_session=True
+        *argv, env=env, stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=stderr, start_new_session=True
     )
 
 
