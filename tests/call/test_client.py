@@ -245,3 +245,12 @@ async def test_many_calls_in_processes_of_their_own() -> None:
     assert texts == ["1/4", "2/4", "3/4", "4/4"]
     assert report.summary.failures == {"busy": 4}
     assert not report.ok
+
+
+async def test_the_round_trip_is_asked_for_during_the_call() -> None:
+    """On this machine it is next to nothing, however long the bot thinks."""
+    async with running(Front(answers_after_s=0.5)) as callee:
+        run = await call(callee, SHORT, QUICK)
+    assert run.ok, run.error
+    assert run.round_trip_ms is not None and 0 < run.round_trip_ms < 100
+    assert run.to_json()["round_trip_ms"] == pytest.approx(run.round_trip_ms, abs=0.06)

@@ -70,6 +70,7 @@ async def test_first_word_is_when_it_is_played_and_not_when_it_comes() -> None:
     async with running(SocketBot(greets=slow)) as callee:
         run = await call(callee, Script.demo(0), QUICK)
     assert run.phases.first_word == pytest.approx(1000, abs=60)
+    assert run.round_trip_ms is not None and 0 < run.round_trip_ms < 100
 
 
 async def test_marks_come_back_when_they_are_played() -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
 from voicedeploy.call.audio import FRAME_S, dbfs
 from voicedeploy.call.conversation import Spoken
@@ -69,6 +70,7 @@ class Account:
             token_ms=clock.token_s * 1000 if clock.token_s and self._bought else None,
             connect_ms=clock.connect_s * 1000 if clock.connect_s is not None else None,
             gather_ms=_ms(clock.started, moments.gathered),
+            round_trip_ms=median(trips) * 1000 if (trips := line.round_trips()) else None,
             waited_ms=_ms(clock.first_try, start) or 0.0,
             duration_ms=(end - start) * 1000,
             same_machine=line.on_same_machine(),

@@ -147,6 +147,9 @@ class Run:
     token_ms: float | None = None
     connect_ms: float | None = None
     gather_ms: float | None = None
+    round_trip_ms: float | None = None
+    """The median of the way to the bot and back, as media goes: by checks of the candidate pair, or by pings of the
+    WebSocket. None where nobody answered those."""
     waited_ms: float = 0.0
     """Time spent on a busy front before the `POST /start` that was accepted."""
     duration_ms: float = 0.0
@@ -197,6 +200,7 @@ class Run:
             "token_ms": rounded(self.token_ms),
             "connect_ms": rounded(self.connect_ms),
             "gather_ms": rounded(self.gather_ms),
+            "round_trip_ms": rounded(self.round_trip_ms),
             "waited_ms": rounded(self.waited_ms),
             "duration_ms": rounded(self.duration_ms),
             "caller": {

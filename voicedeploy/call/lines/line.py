@@ -11,6 +11,9 @@ from voicedeploy.call.script import Script
 from voicedeploy.call.signalling import Signalling, Started
 
 
+ASK_AGAIN_S = 0.5
+
+
 @dataclass
 class Moments:
     """Monotonic seconds at which the layers of a line came up; None: not yet. One without a layer of its own for a
@@ -75,6 +78,10 @@ class Line(Protocol):
         ...
 
     def pair(self) -> CandidatePair | None: ...
+
+    def round_trips(self) -> list[float]:
+        """Seconds that the way to the bot and back took, asked anew every half second of the call."""
+        ...
 
     def on_same_machine(self) -> bool: ...
 

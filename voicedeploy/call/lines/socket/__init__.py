@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from voicedeploy.call.audio import Speech, samples_of
 from voicedeploy.call.callee import Callee
 from voicedeploy.call.ear import Ear
-from voicedeploy.call.lines.line import Moments, Said
+from voicedeploy.call.lines.line import ASK_AGAIN_S, Moments, Said
 from voicedeploy.call.lines.socket.address import dialled
 from voicedeploy.call.lines.socket.handshake import opened
 from voicedeploy.call.lines.socket.mouth import Mouth
@@ -29,6 +29,7 @@ from voicedeploy.call.signalling import Signalling, Started
 HANGING_UP = (1000, 1001, 1005)
 """Close codes of RFC 6455 by which a bot ends a call in good order."""
 FAREWELL_S = 1.0
+PONG_S = 2.0
 
 
 class SocketLine:
@@ -45,6 +46,7 @@ class SocketLine:
         self._mouth = Mouth(wire)
         self._player = Player(self.ear, self._played)
         self._socket: ClientConnection | None = None
+        self._round_trips: list[float] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading: asyncio.Task[None] | None = None
         self._speaking: asyncio.Task[None] | None = None
@@ -67,6 +69,7 @@ class SocketLine:
         self.moments.answered = self.moments.ice = self.moments.dtls = now
         self._reading = self._go(self._read(self._socket))
         self._speaking = self._go(self._speak(self._socket))
+        self._go(self._ask(self._socket))
 
     def say(self, speech: Speech) -> Said:
         return self._mouth.say(speech)
@@ -99,6 +102,9 @@ class SocketLine:
     def pair(self) -> CandidatePair | None:
         return None
 
+    def round_trips(self) -> list[float]:
+        return self._round_trips
+
     def on_same_machine(self) -> bool:
         if self._target.socket or self._socket is None:
             return bool(self._target.socket)
@@ -128,6 +134,14 @@ class SocketLine:
             for message in self._wire.opening(self._ringing.parameters):
                 await socket.send(message)
             await self._mouth.speak(socket.send)
+
+    async def _ask(self, socket: ClientConnection) -> None:
+        """By pings, which whatever ends the WebSocket answers. One that does not is asked no more."""
+        with suppress(ConnectionClosed, TimeoutError):
+            while True:
+                async with asyncio.timeout(PONG_S):
+                    self._round_trips.append(await (await socket.ping()))
+                await asyncio.sleep(ASK_AGAIN_S)
 
     async def _send(self, socket: ClientConnection, message: Message) -> None:
         with suppress(ConnectionClosed):

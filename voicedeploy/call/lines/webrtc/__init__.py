@@ -9,7 +9,7 @@ from aiortc import RTCDataChannel, RTCIceServer
 from voicedeploy.call.audio import Speech
 from voicedeploy.call.callee import Callee
 from voicedeploy.call.ear import Ear
-from voicedeploy.call.lines.line import Moments, Said
+from voicedeploy.call.lines.line import ASK_AGAIN_S, Moments, Said
 from voicedeploy.call.lines.webrtc.connection import Media
 from voicedeploy.call.lines.webrtc.listening import Listening
 from voicedeploy.call.lines.webrtc.microphone import Microphone
@@ -33,6 +33,8 @@ class WebRtc:
         self._microphone = Microphone()
         self._media: Media | None = None
         self._pinging: asyncio.Future[None] | None = None
+        self._asking: asyncio.Future[None] | None = None
+        self._round_trips: list[float] = []
 
     def rehearse(self, script: Script) -> None:
         """Scripts are encoded as it is."""
@@ -51,6 +53,7 @@ class WebRtc:
         self.moments.answered = time.monotonic()
         await media.accept(answer)
         await media.connected(self._options.connect_timeout_s)
+        self._asking = asyncio.ensure_future(self._ask(media))
 
     def say(self, speech: Speech) -> Said:
         return self._microphone.say(speech)
@@ -71,14 +74,24 @@ class WebRtc:
     def pair(self) -> CandidatePair | None:
         return self._media.pair() if self._media else None
 
+    def round_trips(self) -> list[float]:
+        return self._round_trips
+
     def on_same_machine(self) -> bool:
         return self._media is not None and self._media.on_same_machine()
 
     async def close(self) -> None:
-        if self._pinging is not None:
-            self._pinging.cancel()
+        for task in (self._pinging, self._asking):
+            if task is not None:
+                task.cancel()
         if self._media is not None:
             await self._media.close()
+
+    async def _ask(self, media: Media) -> None:
+        while not media.ended:
+            if (took := await media.round_trip()) is not None:
+                self._round_trips.append(took)
+            await asyncio.sleep(ASK_AGAIN_S)
 
     def _prepared(self, body: Mapping[str, object]) -> Media:
         return Media(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address, ip_network
 
 from aioice import Candidate, Connection
+from aioice.stun import TransactionError
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
@@ -140,6 +141,20 @@ class Media:
         local, remote = nominated.local_candidate, nominated.remote_candidate
         relay = ("tls" if self._agent.turn_ssl else self._agent.turn_transport) if local.type == "relay" else None
         return CandidatePair(_named(local), _named(remote), local.transport, relay)
+
+    async def round_trip(self) -> float | None:
+        """Seconds until the bot's end of the nominated pair answered one more check; None if it did not."""
+        nominated = self._agent._nominated.get(1)
+        if nominated is None or self._agent.remote_password is None:
+            return None
+        request = self._agent.build_request(nominated, nominate=False)
+        key = self._agent.remote_password.encode()
+        sent = time.monotonic()
+        try:
+            await nominated.protocol.request(request, nominated.remote_addr, integrity_key=key, retransmissions=1)
+        except TransactionError:
+            return None
+        return time.monotonic() - sent
 
     def on_same_machine(self) -> bool:
         """The bot's selected address is one of this machine's own, or loopback."""
