@@ -1,0 +1,1 @@
+"""Pipecat Cloud: managed agents, one for each call."""
