@@ -41,6 +41,7 @@ class Fly:
         self._target: Platform | None = None
         self._want: Spec | None = None
         self._holding: dict[str, str] = {}
+        self._nonces: dict[str, str] = {}
 
     @classmethod
     def configure(cls, options: Mapping[str, Any]) -> Self:
@@ -72,7 +73,7 @@ class Fly:
         return self._fly().places.url(self._app(bot))
 
     def _look(self, bot: str) -> Seen:
-        self._seen[bot] = look(self._fly(), self._app(bot), bot)
+        self._seen[bot] = look(self._fly(), self._app(bot), bot, self._nonces)
         return self._seen[bot]
 
     def _of(self, bot: str) -> Seen:
@@ -109,7 +110,7 @@ class Fly:
         fly, found = self._fly(), []
         for app in fly.apps.list(self._options.org):
             bots = {m.metadata.get(OURS, "") for m in fly.app(app.name).machines.list()} - {""}
-            found += [d for bot in bots if (d := look(fly, app.name, bot, closely=False).deployment)]
+            found += [d for bot in bots if (d := look(fly, app.name, bot, {}, closely=False).deployment)]
         return found
 
     def status(self, have: Deployment) -> Status:
@@ -152,8 +153,8 @@ class Fly:
         running = next((m for m in seen.live if m.state == "started"), None)
         if running is None:
             raise NotReady(f"no machine of {have.bot} runs", hint="`voicedeploy status`, then `voicedeploy up`")
-        app = self._fly().app(self._app(have.bot))
-        return Door(have.url, key=inside.run(app, running.id, ("printenv", KEY)).strip())
+        app, nonce = self._fly().app(self._app(have.bot)), self._nonces.get(running.id, "")
+        return Door(have.url, key=inside.run(app, running.id, ("printenv", KEY), nonce=nonce).strip())
 
     def logs(self, have: Deployment, *, follow: bool, lines: int, session: str) -> Iterator[str]:
         logs = self._fly().app(self._app(have.bot)).logs
@@ -170,7 +171,7 @@ class Fly:
     def target(self) -> Target:
         if self._target is None:
             bot = self._want.bot.name if self._want else ""
-            self._target = Platform(self._fly(), self._app(bot), self._recipe)
+            self._target = Platform(self._fly(), self._app(bot), self._nonces, self._recipe)
         return self._target
 
     def _recipe(self, action: Publish) -> Recipe:
@@ -187,7 +188,7 @@ class Fly:
         if bot in self._holding:
             raise Locked(f"{bot} is being changed by this very program: {self._holding[bot]}", hint="wait for it")
         fly, app = self._fly(), self._app(bot)
-        self._target = Platform(fly, app, self._recipe)
+        self._target = Platform(fly, app, self._nonces, self._recipe)
         with ExitStack() as stack:
             self._holding[bot] = why
             stack.callback(self._holding.pop, bot)
@@ -195,7 +196,8 @@ class Fly:
                 machines = sorted(fly.app(app).machines.list({OURS: bot}), key=lambda m: m.id)
                 if machines:
                     first = machines[0].id
-                    self._target.nonces[first] = stack.enter_context(fly.app(app).machines.leased(first, _LEASE_S, why))
+                    self._nonces[first] = stack.enter_context(fly.app(app).machines.leased(first, _LEASE_S, why))
+                    stack.callback(self._nonces.pop, first)
             yield
 
     def lock(self, bot: str, why: str) -> AbstractContextManager[None]:

@@ -10,9 +10,9 @@ _LONGEST_S = 55
 ASK = "voicedeploy.serve.ask"
 
 
-def run(app: App, machine: str, argv: tuple[str, ...], *, timeout_s: float = _LONGEST_S) -> str:
-    """What it printed; `StepFailed` with its last words where it failed."""
-    done = app.machines.run(machine, argv, timeout_s=min(timeout_s, _LONGEST_S))
+def run(app: App, machine: str, argv: tuple[str, ...], *, timeout_s: float = _LONGEST_S, nonce: str = "") -> str:
+    """What it printed; `StepFailed` with its last words where it failed. `nonce`: of the lease that is held on it."""
+    done = app.machines.run(machine, argv, timeout_s=min(timeout_s, _LONGEST_S), nonce=nonce)
     if done.exit_code:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise StepFailed(
@@ -22,11 +22,20 @@ def run(app: App, machine: str, argv: tuple[str, ...], *, timeout_s: float = _LO
 
 
 def ask(
-    app: App, machine: str, method: str, path: str, socket: str, python: str, *, body: str = "", wait_s: float = 0.0
+    app: App,
+    machine: str,
+    method: str,
+    path: str,
+    socket: str,
+    *,
+    python: str,
+    body: str = "",
+    wait_s: float = 0.0,
+    nonce: str = "",
 ) -> tuple[int, str]:
     """What the front there answers, asked again for `wait_s` until it is 200; status 0 is no answer."""
     argv = (python, "-I", "-m", ASK, "call", method, path, socket, f"{wait_s:g}", "")
-    done = app.machines.run(machine, argv, stdin=body, timeout_s=min(wait_s + 15, _LONGEST_S))
+    done = app.machines.run(machine, argv, stdin=body, timeout_s=min(wait_s + 15, _LONGEST_S), nonce=nonce)
     if done.exit_code:
         return 0, (done.stderr.strip().splitlines() or ["no answer"])[-1]
     answer = json.loads(done.stdout)

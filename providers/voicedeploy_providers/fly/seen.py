@@ -1,11 +1,11 @@
 """What Fly has of a bot, in a few looks: the app, its addresses, its machines, and what their fronts say."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from voicedeploy.deployment import Deployment
-from voicedeploy.errors import StepFailed
+from voicedeploy.errors import Locked, StepFailed
 from voicedeploy_providers.fly.api import App, AppRecord, Fly, Ip, Machine, Secret
 from voicedeploy_providers.fly.generation import FRONTS, LIVE, OURS, PYTHON
 from voicedeploy_providers.fly.inside import ASK, run
@@ -60,24 +60,25 @@ def released(machine: Machine) -> str:
     return machine.metadata.get("voicedeploy-release", "")
 
 
-def look(fly: Fly, app: str, bot: str, *, closely: bool = True) -> Seen:
-    """`closely`: the fronts are asked too, each by a program on its machine."""
+def look(fly: Fly, app: str, bot: str, nonces: Mapping[str, str], *, closely: bool = True) -> Seen:
+    """`closely`: the fronts are asked too, each by a program on its machine. `nonces`: of leases held here."""
     there = fly.apps.get(app)
     if there is None:
         return Seen()
     mine = fly.app(app)
     machines = mine.machines.list({OURS: bot})
-    fronts = dict(_fronts(mine, machines)) if closely else {}
+    fronts = dict(_fronts(mine, machines, nonces)) if closely else {}
     return Seen(there, mine.ips.list(), mine.secrets.list(), machines, fronts)
 
 
-def _fronts(app: App, machines: tuple[Machine, ...]) -> Iterator[tuple[str, Front]]:
+def _fronts(app: App, machines: tuple[Machine, ...], nonces: Mapping[str, str]) -> Iterator[tuple[str, Front]]:
     for machine in machines:
         if machine.state != "started":
             continue
         try:
-            said = run(app, machine.id, (PYTHON, "-I", "-m", ASK, "fronts", FRONTS))
-        except StepFailed:
+            said = run(app, machine.id, (PYTHON, "-I", "-m", ASK, "fronts", FRONTS), nonce=nonces.get(machine.id, ""))
+        except (StepFailed, Locked):
+            # It does not answer, or somebody else is changing it.
             continue
         for line in said.splitlines():
             front = json.loads(line)

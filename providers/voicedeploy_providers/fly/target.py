@@ -30,18 +30,21 @@ _STARTED_S = 300.0
 class Platform:
     """One bot at Fly. `recipe` is of the image that a `Publish` asks for; `nonces` are of leases that are held."""
 
-    def __init__(self, fly: Fly, app: str, recipe: Callable[[Publish], Recipe] | None = None) -> None:
+    def __init__(
+        self, fly: Fly, app: str, nonces: Mapping[str, str], recipe: Callable[[Publish], Recipe] | None = None
+    ) -> None:
         self._fly = fly
         self._app = fly.app(app)
         self._recipe = recipe
         self._secrets_version = 0
         self._ids: dict[str, str] = {}
-        self.nonces: dict[str, str] = {}
+        self._nonces = nonces
 
     def ask(self, question: Question) -> str:
         if isinstance(question, Call):
             return self._call(question)
-        return inside.run(self._app, self._id(question.cwd), question.argv, timeout_s=question.timeout_s)
+        id = self._id(question.cwd)
+        return inside.run(self._app, id, question.argv, timeout_s=question.timeout_s, nonce=self._nonces.get(id, ""))
 
     def perform(self, action: Action) -> str:
         match action:
@@ -77,9 +80,7 @@ class Platform:
             status, text = 0, f"the machine is {state}"
             if state == "started":
                 id = self._id(MACHINE + machine)
-                status, text = inside.ask(
-                    self._app, id, call.method, path, socket, PYTHON, body=body, wait_s=max(0.0, min(left, 40.0))
-                )
+                status, text = self._front(id, call.method, path, socket, body, max(0.0, min(left, 40.0)))
             if status == 200:
                 return text
             if time.monotonic() >= until or state == "failed" or (status and front.final(status, text)):
@@ -91,6 +92,12 @@ class Platform:
             else StepFailed(f"the front on {machine} does not answer: {text}", hint="`voicedeploy logs`")
         )
         raise StepFailed(failure.message, hint=failure.hint, log=failure.log or self._log(machine))
+
+    def _front(
+        self, id: str, method: str, path: str, socket: str, body: str = "", wait_s: float = 0.0
+    ) -> tuple[int, str]:
+        nonce = self._nonces.get(id, "")
+        return inside.ask(self._app, id, method, path, socket, python=PYTHON, body=body, wait_s=wait_s, nonce=nonce)
 
     def _started(self, machine: str, patience_s: float) -> str:
         until = time.monotonic() + patience_s
@@ -166,10 +173,10 @@ class Platform:
         return f"{left} calls cut" if left else ""
 
     def _drain(self, machine: Machine, grace_s: float) -> int:
-        status, _ = inside.ask(self._app, machine.id, "POST", "/drain", SOCKET, PYTHON, body="{}")
+        status, _ = self._front(machine.id, "POST", "/drain", SOCKET, "{}")
         until = time.monotonic() + grace_s
         while status == 200:
-            status, text = inside.ask(self._app, machine.id, "GET", "/status", SOCKET, PYTHON)
+            status, text = self._front(machine.id, "GET", "/status", SOCKET)
             busy = int(json.loads(text)["slots"]["busy"]) if status == 200 else 0
             if not busy or time.monotonic() >= until:
                 return busy
@@ -213,7 +220,7 @@ class Platform:
         return found
 
     def _nonce(self, name: str) -> str:
-        return self.nonces.get(self._ids.get(name, ""), "")
+        return self._nonces.get(self._ids.get(name, ""), "")
 
 
 def _secret(path: str) -> str:
