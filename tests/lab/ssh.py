@@ -7,11 +7,19 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import voicedeploy
 from tests.lab.hosts import Host
 from tests.lab.local import REQUIREMENTS, TALKER, Result
+
+SPEECH = Path(voicedeploy.__file__).parent / "call" / "speech"
+SENTENCES = 50
+"""Two and a half minutes of talk: longer than five deploys on a machine that others keep busy."""
+GAP_MS = 60.0
+"""A gap that a listener hears."""
 
 
 class Desk:
@@ -74,10 +82,59 @@ class Desk:
     def up(self, host: Host, *more: str) -> Result:
         return self.run("up", "--host", host.name, "--yes", "--json", *more)
 
+    def talk(self, host: Host, sentences: int = SENTENCES) -> "subprocess.Popen[str]":
+        """A call that says so many sentences and waits for each answer."""
+        said = [word for _ in range(sentences) for word in ("--wav", str(SPEECH / "hello.wav"))]
+        return self.popen("call", "--host", host.name, *said, "--json")
+
+    def three_good_a_bad_one_and_back(self, host: Host) -> list[str]:
+        """Three deploys, one that fails, and a rollback, one right after the other. The releases that were live, in
+        their order; the last but one is live now."""
+        released = [self.status(host)["release"]]
+        for _ in range(3):
+            self.change()
+            up = self.up(host)
+            assert up.code == 0, up
+            released.append(up.json["release"])
+        good = (self.root / "bot.py").read_text()
+        (self.root / "bot.py").write_text("import nothing_of_that_name\n" + good)
+        bad = self.up(host)
+        assert bad.code == 4
+        assert "bot.py:1" in bad.json["error"]["message"] and "nothing_of_that_name" in bad.json["error"]["message"]
+        (self.root / "bot.py").write_text(good)
+        assert self.status(host)["release"] == released[-1], "what failed never got traffic"
+        back = self.run("rollback", "--host", host.name, "--yes", "--json")
+        assert back.code == 0, back
+        assert back.json["release"] == released[-2]
+        return released
+
     def status(self, host: Host) -> dict[str, Any]:
         (one,) = self.run("status", "--host", host.name, "--json").json["deployments"]
         found: dict[str, Any] = one
         return found
+
+
+def unbroken(calls: Iterable["subprocess.Popen[str]"], sentences: int = SENTENCES) -> None:
+    """Each call ends by itself, with an answer to all that was said, and its listener heard no gap."""
+    for call in calls:
+        run = run_of(call, 180)
+        assert run["ok"], run["error"]
+        assert [turn["voice_to_voice_ms"] is not None for turn in run["turns"]] == [True] * sentences
+        assert run["audio"]["lost"] == 0, run["audio"]
+        assert run["audio"]["max_gap_ms"] < GAP_MS, run["audio"]
+
+
+def only_unit(host: Host, bot: str, release: str) -> None:
+    """Of all the bot's releases this one's unit is left running."""
+    units = host.run(f"systemctl list-units --no-legend --plain --state=active 'voicedeploy-{bot}@*'").stdout
+    assert [line.split()[0] for line in units.splitlines()] == [f"voicedeploy-{bot}@{release}.service"]
+
+
+def until(true: Callable[[], bool], patience_s: float = 60) -> None:
+    deadline = time.monotonic() + patience_s
+    while not true():
+        assert time.monotonic() < deadline, "did not come true"
+        time.sleep(0.3)
 
 
 def run_of(program: "subprocess.Popen[str]", timeout_s: float = 120) -> dict[str, Any]:

@@ -2,22 +2,16 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import voicedeploy
 from tests.lab import hosts
 from tests.lab.hosts import Host
-from tests.lab.ssh import Desk, run_of
+from tests.lab.ssh import Desk, only_unit, run_of, unbroken, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
-MakeHost = Callable[..., Host]
-SPEECH = Path(voicedeploy.__file__).parent / "call" / "speech"
-GAP_MS = 60.0
-"""A gap that a listener hears."""
 
 
 @pytest.fixture(scope="module")
@@ -92,49 +86,37 @@ def test_a_secret_is_nowhere_to_be_read(desk: Desk, home: Host) -> None:
 
 def test_no_call_is_cut_by_three_deploys_a_bad_one_and_a_rollback(desk: Desk, home: Host) -> None:
     assert desk.up(home).code == 0
-    first = desk.status(home)["release"]
-    # About a minute and a half of talk.
-    sentences = [word for _ in range(25) for word in ("--wav", str(SPEECH / "hello.wav"))]
-    calls = [desk.popen("call", "--host", home.name, *sentences, "--json") for _ in range(2)]
-    time.sleep(3)
-    assert desk.status(home)["sessions"] == 2
-    released = [first]
-    for _ in range(3):
-        desk.change()
-        up = desk.up(home)
-        assert up.code == 0, up
-        released.append(up.json["release"])
-    good = (desk.root / "bot.py").read_text()
-    (desk.root / "bot.py").write_text("import nothing_of_that_name\n" + good)
-    bad = desk.up(home)
-    assert bad.code == 4
-    assert "bot.py:1" in bad.json["error"]["message"] and "nothing_of_that_name" in bad.json["error"]["message"]
-    (desk.root / "bot.py").write_text(good)
-    assert desk.status(home)["release"] == released[-1], "what failed never got traffic"
-    back = desk.run("rollback", "--host", home.name, "--yes", "--json")
-    assert back.code == 0, back
-    assert back.json["release"] == released[-2]
+    calls = [desk.talk(home) for _ in range(2)]
+    until(lambda: desk.status(home)["sessions"] == 2)
+    released = desk.three_good_a_bad_one_and_back(home)
     assert all(call.poll() is None for call in calls), "they were to run all the while"
-    for call in calls:
-        run = run_of(call, 180)
-        assert run["ok"], run["error"]
-        assert run["audio"]["lost"] == 0
-        assert run["audio"]["max_gap_ms"] < GAP_MS
-    _until(lambda: not desk.status(home)["draining"])
-    units = home.run("systemctl list-units --no-legend --plain --state=active 'voicedeploy-talker@*'").stdout
-    assert [line.split()[0] for line in units.splitlines()] == [f"voicedeploy-talker@{released[-2]}.service"]
+    unbroken(calls)
+    until(lambda: not desk.status(home)["draining"])
+    only_unit(home, "talker", released[-2])
+
+
+def test_who_deploys_is_told_of_the_calls(desk: Desk, home: Host) -> None:
+    before = desk.status(home)["release"]
+    call = desk.talk(home, 10)
+    until(lambda: desk.status(home)["sessions"] == 1)
+    desk.change()
+    up = desk.run("up", "--host", home.name, "--yes")
+    assert up.code == 0, up
+    assert f"1 call runs on {before} now" in up.err
+    assert re.search(rf"is live after [\d.]+ s; 1 call runs on {before} still", up.err), up
+    unbroken([call], 10)
 
 
 def test_a_reboot_in_the_middle_of_a_deploy(desk: Desk, home: Host) -> None:
     before = desk.status(home)["release"]
     desk.change()
     up = desk.popen("up", "--host", home.name, "--yes", "--json")
-    _until(lambda: "activ" in home.run("systemctl list-units --no-legend --plain 'voicedeploy-talker@*' | "
+    until(lambda: "activ" in home.run("systemctl list-units --no-legend --plain 'voicedeploy-talker@*' | "
                                        f"grep -v '@{before}' || true").stdout)  # fmt: skip
     home.reboot()
     up.communicate(timeout=240)
     assert up.returncode in (0, 4)
-    _until(lambda: desk.status(home)["state"] == "running")
+    until(lambda: desk.status(home)["state"] == "running")
     assert run_of(desk.popen("call", "--host", home.name, "--turns", "1", "--json"))["ok"]
     again = desk.up(home)
     assert again.code == 0, again
@@ -171,7 +153,7 @@ def test_two_bots_on_one_host(desk: Desk, home: Host, tmp_path: Path) -> None:
 def test_two_people_at_once(desk: Desk, home: Host) -> None:
     desk.change()
     first = desk.popen("up", "--host", home.name, "--yes", "--json")
-    _until(lambda: home.run("[ -s /opt/voicedeploy/bots/talker/lock ]", check=False).returncode == 0)
+    until(lambda: home.run("[ -s /opt/voicedeploy/bots/talker/lock ]", check=False).returncode == 0)
     second = desk.up(home)
     assert second.code == 3
     assert "voicedeploy up" in second.json["error"]["message"]
@@ -199,10 +181,3 @@ def test_down_leaves_nothing_of_ours(lab: object, tmp_path: Path) -> None:
         assert desk.run("down", "--host", host.name, "--yes").out.startswith("nothing to take away")
     finally:
         hosts.drop(host)
-
-
-def _until(true: Callable[[], bool], patience_s: float = 60) -> None:
-    deadline = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline, "did not come true"
-        time.sleep(0.3)
