@@ -1,5 +1,7 @@
 """The stand-in's machines are processes: how they start, end, crash, and what they are given."""
 
+import subprocess
+import sys
 import time
 
 import httpx
@@ -20,6 +22,7 @@ from voicedeploy_providers.fly.api import (
 
 from tests.providers.fly.house import House, config, until
 from tests.providers.fly.standin import Image, Settings, Standin
+from tests.providers.fly.standin.disk import isolation
 
 
 def pid(house: House, name: str = "bot-1") -> int:
@@ -281,3 +284,28 @@ def test_a_program_runs_beside_the_machines_own(house: House) -> None:
     house.app.machines.wait(made.id, "stopped")
     with pytest.raises(Changed):
         house.app.machines.run(made.id, ["true"])
+
+
+_KILLED = """
+import sys, time
+from tests.providers.fly.house import House, config
+from tests.providers.fly.standin import Image, Standin
+from voicedeploy_providers.fly.api import Fly, Token
+with Standin() as standin, Fly(Token.parse(standin.token), standin.places) as fly:
+    standin.images.add("echo", Image(("sleep", "600")))
+    fly.apps.create("voice-bot", "personal")
+    made = fly.app("voice-bot").machines.create("bot-1", config(), region="fra")
+    fly.app("voice-bot").machines.wait(made.id, "started")
+    print(standin.machine("voice-bot", "bot-1").process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(isolation() != "disk", reason="only as root")
+def test_nothing_survives_a_test_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", _KILLED], stdout=subprocess.PIPE, text=True) as test:
+        assert test.stdout is not None
+        running = int(test.stdout.readline())
+        until(lambda: psutil.Process(running).name() == "sleep")
+        test.kill()
+    until(lambda: not psutil.pid_exists(running))
