@@ -54,14 +54,23 @@ def served(
     transport: Transport = Transport.WEBRTC,
     values: Mapping[str, str] | None = None,
     phone: Mapping[str, str] | None = None,
+    bot: str = "",
+    host: str = "127.0.0.1",
+    namespace: str = "",
 ) -> Iterator[Served]:
-    """Ready to take a call; ends its calls and leaves nothing behind. `values`: the bot's secrets."""
+    """Ready to take a call; ends its calls and leaves nothing behind.
+
+    `values`: the bot's secrets. `bot`: its code, instead of what `init` makes. `host`: where it listens, in that
+    network namespace if one is named.
+    """
     # Short, as a unix socket's path has to be.
     folder = Path(gettempdir(), f"vd-{os.getpid()}-{secrets.token_hex(3)}")
     project = folder / "project"
     project.mkdir(parents=True)
     for artifact in artifacts_of("front-desk", transport, Services.OFFLINE, "local"):
         (project / artifact.path).write_text(artifact.text)
+    if bot:
+        (project / "bot.py").write_text(bot)
     key = folder / "key"
     key.write_text(secrets.token_hex(32))
     key.chmod(0o600)
@@ -76,19 +85,19 @@ def served(
         },
         "transport": {"kind": transport.value},
         "phone": dict(phone or {}),
-        "listen": {"port": 0, "socket": str(socket)},
+        "listen": {"host": host, "port": 0, "socket": str(socket)},
         "pool": {"min": slots, "max": slots},
         "access": {"key_file": "key", "open_on_loopback": open_on_loopback},
         "log": {"file": "front.log"},
     }  # fmt: skip
     file.write_text(tomli_w.dumps(config))
-    process = subprocess.Popen([sys.executable, "-m", "voicedeploy", "serve", "--config", file])
+    there = ["ip", "netns", "exec", namespace] if namespace else []
+    process = subprocess.Popen([*there, sys.executable, "-m", "voicedeploy", "serve", "--config", file])
     try:
-        port = _port(process, folder / "front.log")
+        port = _port(process, host, folder / "front.log")
+        name = "localhost" if host == "127.0.0.1" else host
         with FrontClient(socket=socket) as client:
-            yield Served(
-                f"http://localhost:{port}/", client, folder / "front.log", process, str(socket), key.read_text()
-            )
+            yield Served(f"http://{name}:{port}/", client, folder / "front.log", process, str(socket), key.read_text())
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -100,14 +109,14 @@ def served(
         shutil.rmtree(folder)
 
 
-def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+def _port(process: subprocess.Popen[bytes], host: str, log: Path) -> int:
     """Where the front listens, once a call could begin."""
     deadline = time.monotonic() + PATIENCE_S
     port = 0
     while time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
         port = next((event["port"] for event in read_log(log) if event["event"] == "listening"), 0)
-        if port and httpx.get(f"http://127.0.0.1:{port}/readyz").is_success:
+        if port and httpx.get(f"http://{host}:{port}/readyz", trust_env=False).is_success:
             return port
     said = log.read_text()[-2000:] if log.exists() else ""
     raise AssertionError(f"the front is not ready after {PATIENCE_S} s ({process.poll()}): {said}")

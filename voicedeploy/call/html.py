@@ -1,68 +1,37 @@
-"""The report as one self-contained page: the numbers as tables, the pictures by Plotly, whose code is inside."""
+"""The report of calls as one page: the numbers as tables, and pictures."""
 
-import json
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
-from typing import Any
 
+from voicedeploy.call import goals
 from voicedeploy.call.audio import AUDIBLE_DBFS
-from voicedeploy.call.report import ELSEWHERE_MS, FIRST_WORD_MS, SAME_MACHINE_MS, Report
+from voicedeploy.call.frame import BOT, CALLER, LATE, PHASES, Figure, filled, framed, limit, milliseconds, said, seconds
+from voicedeploy.call.frame import tiles as tiled
+from voicedeploy.call.report import Report
 from voicedeploy.call.run import Run, rounded
-from voicedeploy.errors import NotReady
-
-try:
-    from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
-except ModuleNotFoundError as error:
-    raise NotReady("a page with pictures needs plotly", hint="pip install 'voicedeploy[call]'") from error
-
-PHASES = {
-    "start": "#5b7fd9",
-    "offer": "#3fa7c4",
-    "ice": "#43b08a",
-    "dtls": "#d9a43b",
-    "first_word": "#e0705c",
-}
-BOT, CALLER, LATE, BAD = "#5b7fd9", "#e0705c", "#d9a43b", "#d05050"
-MARKS = {True: ("good", "✓"), False: ("bad", "✗"), None: ("none", "–")}
-Figure = dict[str, Any]
 
 
 def page(report: Report) -> str:
     """Everything that came from outside is escaped: a bot may say what it likes."""
     figures = {
-        "phases": _phases(report.runs),
+        "phases": _phases(report),
         "turns": _turns(report),
         "picture": _picture(report.runs),
         "audio": _audio(report.runs),
     }
     slots = {
-        "title": escape(f"Calls to {report.url} over {report.transport}"),
         "url": escape(report.url),
         "when": escape(report.runs[0].started_at[:19].replace("T", " ") + " UTC" if report.runs else ""),
         "counted": escape(_counted(report)),
         "tiles": _tiles(report),
-        "verdict": _verdict(report),
+        "verdict": said([(verdict.holds, verdict.text) for verdict in report.verdict]),
         "failures": _failures(report.runs),
         "runs": _runs(report.runs),
         "conversation": _conversation(report.runs),
         "environment": _environment(report),
-        "figures": _embedded({name: fig for name, fig in figures.items() if fig}),
-        "json": _embedded(report.to_json()),
-        "plotly": get_plotlyjs(),
     }
-    text = files("voicedeploy.call").joinpath("report.html").read_text(encoding="utf-8")
-    parts = text.split("{{")
-    filled = [parts[0]]
-    for part in parts[1:]:
-        name, rest = part.split("}}", 1)
-        filled += [slots[name], rest]
-    return "".join(filled)
-
-
-def _embedded(body: dict[str, Any]) -> str:
-    """JSON in a script element: no `<` in it may open or close anything."""
-    return json.dumps(body).replace("<", "\\u003c")
+    body = filled("voicedeploy.call", "report.html", slots)
+    return framed(f"Calls to {report.url} over {report.transport}", body, figures, report.to_json())
 
 
 def _counted(report: Report) -> str:
@@ -78,26 +47,15 @@ def _tiles(report: Report) -> str:
     summary = report.summary
     share = summary.lost / (summary.packets + summary.lost) if summary.packets else None
     barged = summary.barge_in_ms
-    tiles = (
+    tiles = [
         ("Heard", f"{summary.ok}/{summary.ok + summary.failed}", "calls"),
-        ("First word", _s(summary.first_word_ms.p50), f"p95 {_s(summary.first_word_ms.p95)}"),
-        ("Voice to voice", _s(summary.voice_to_voice_ms.p50), f"p95 {_s(summary.voice_to_voice_ms.p95)}"),
-        ("Lost", "–" if share is None else f"{share:.1%}", f"jitter {_ms(summary.jitter_ms.p50)}"),
-        ("Largest gap", _ms(summary.max_gap_ms.p50), f"p95 {_ms(summary.max_gap_ms.p95)}"),
-        *([("Barge-in", _s(barged.p50), f"p95 {_s(barged.p95)}")] if barged.p50 is not None else []),
-    )
-    return "".join(
-        f'<div class="tile"><span>{name}</span><strong>{escape(value)}</strong><small>{escape(more)}</small></div>'
-        for name, value, more in tiles
-    )
-
-
-def _verdict(report: Report) -> str:
-    rows = []
-    for verdict in report.verdict:
-        kind, mark = MARKS[verdict.holds]
-        rows.append(f'<li class="{kind}"><b>{mark}</b><span>{escape(verdict.text)}</span></li>')
-    return "".join(rows)
+        ("First word", seconds(summary.first_word_ms.p50), f"p95 {seconds(summary.first_word_ms.p95)}"),
+        ("Voice to voice", seconds(summary.voice_to_voice_ms.p50), f"p95 {seconds(summary.voice_to_voice_ms.p95)}"),
+        ("Lost", "–" if share is None else f"{share:.1%}", f"jitter {milliseconds(summary.jitter_ms.p50)}"),
+        ("Largest gap", milliseconds(summary.max_gap_ms.p50), f"p95 {milliseconds(summary.max_gap_ms.p95)}"),
+        *([("Barge-in", seconds(barged.p50), f"p95 {seconds(barged.p95)}")] if barged.p50 is not None else []),
+    ]
+    return tiled(tiles)
 
 
 def _failures(runs: Sequence[Run]) -> str:
@@ -121,14 +79,14 @@ def _runs(runs: Sequence[Run]) -> str:
         cells = (
             str(number),
             "ok" if run.ok else (run.error.layer if run.error else "failed"),
-            _s(run.first_word_ms),
-            _s(v2v[len(v2v) // 2] if v2v else None),
+            seconds(run.first_word_ms),
+            seconds(v2v[len(v2v) // 2] if v2v else None),
             f"{run.answered}/{len(run.turns)}",
-            _s(run.barge_in_ms),
+            seconds(run.barge_in_ms),
             f"{run.audio.lost}/{run.audio.packets + run.audio.lost}",
-            _ms(run.audio.jitter_ms),
-            _ms(run.audio.max_gap_ms),
-            _ms(run.audio.late_p95_ms),
+            milliseconds(run.audio.jitter_ms),
+            milliseconds(run.audio.max_gap_ms),
+            milliseconds(run.audio.late_p95_ms),
             pair,
             run.session_id or "–",
         )
@@ -148,7 +106,7 @@ def _conversation(runs: Sequence[Run]) -> str:
         lines.append(("bot", turn.said or ("…" if turn.voice_to_voice_ms else "no answer"), turn.voice_to_voice_ms))
     items = "".join(
         f'<li class="{who}"><span>{escape(text)}</span>'
-        + (f"<small>{_s(after)}</small>" if after is not None else "")
+        + (f"<small>{seconds(after)}</small>" if after is not None else "")
         + "</li>"
         for who, text, after in lines
     )
@@ -167,19 +125,12 @@ def _environment(report: Report) -> str:
     return "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
 
 
-def _s(ms: float | None) -> str:
-    return "–" if ms is None else f"{ms / 1000:.2f} s"
-
-
-def _ms(ms: float | None) -> str:
-    return "–" if ms is None else f"{ms:.0f} ms"
-
-
 # ---------------------------------------------------------------- pictures
 
 
-def _phases(runs: Sequence[Run]) -> Figure | None:
-    shown = [(f"call {number}", run) for number, run in enumerate(runs, 1) if run.phases.start is not None][:60]
+def _phases(report: Report) -> Figure | None:
+    goal = goals.first_word(report.transport)
+    shown = [(f"call {number}", run) for number, run in enumerate(report.runs, 1) if run.phases.start is not None][:60]
     if not shown:
         return None
     names = [name for name, _ in shown]
@@ -196,7 +147,7 @@ def _phases(runs: Sequence[Run]) -> Figure | None:
         for phase, color in PHASES.items()
     ]
     totals = [run.first_word_ms or 0.0 for _, run in shown]
-    near = max(totals, default=0.0) > FIRST_WORD_MS[0] / 3
+    near = max(totals, default=0.0) > goal.good / 3
     return {
         "data": bars,
         "layout": {
@@ -204,7 +155,7 @@ def _phases(runs: Sequence[Run]) -> Figure | None:
             "height": 150 + 26 * len(shown),
             "xaxis": {"title": {"text": "ms since POST /start"}, "rangemode": "tozero"},
             "yaxis": {"autorange": "reversed", "type": "category"},
-            "shapes": [_line(x, "x") for x in FIRST_WORD_MS] if near else [],
+            "shapes": [limit(x, "x") for x in (goal.good, goal.most)] if near else [],
         },
     }
 
@@ -218,7 +169,7 @@ def _turns(report: Report) -> Figure | None:
     ]
     if not points:
         return None
-    limits = SAME_MACHINE_MS if report.same_machine else ELSEWHERE_MS
+    goal = goals.voice_to_voice(same_machine=report.same_machine)
     turns = sorted({name for name, _, _ in points}, key=lambda name: int(name.split()[1]))
     boxes = [
         {
@@ -243,7 +194,7 @@ def _turns(report: Report) -> Figure | None:
             "height": 340,
             "showlegend": False,
             "yaxis": {"title": {"text": "voice to voice, ms"}, "rangemode": "tozero"},
-            "shapes": [_line(y, "y") for y in dict.fromkeys(limits)],
+            "shapes": [limit(y, "y") for y in sorted({goal.good, goal.most})],
         },
     }
 
@@ -285,7 +236,7 @@ def _picture(runs: Sequence[Run]) -> Figure | None:
             "showlegend": False,
             "xaxis": {"title": {"text": "s since POST /start"}, "rangemode": "tozero"},
             "yaxis": {"title": {"text": "bot, dBFS"}, "range": [-70, 0]},
-            "shapes": [*spoken, _line(AUDIBLE_DBFS, "y")],
+            "shapes": [*spoken, limit(AUDIBLE_DBFS, "y")],
             "annotations": labels,
         },
     }
@@ -317,16 +268,6 @@ def _audio(runs: Sequence[Run]) -> Figure | None:
             "height": 300,
             "xaxis": {"type": "category"},
             "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"},
-            "shapes": [_line(60, "y")],
+            "shapes": [limit(60, "y")],
         },
     }
-
-
-def _line(at: float, axis: str) -> Figure:
-    """A limit: a dashed line across the whole picture."""
-    other = "y" if axis == "x" else "x"
-    return {
-        "type": "line", f"{axis}ref": axis, f"{axis}0": at, f"{axis}1": at,
-        f"{other}ref": "paper", f"{other}0": 0, f"{other}1": 1,
-        "line": {"color": BAD, "width": 1, "dash": "dash"},
-    }  # fmt: skip

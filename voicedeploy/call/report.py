@@ -8,14 +8,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from voicedeploy.call import goals
 from voicedeploy.call.room import ROOMS
 from voicedeploy.call.run import Run, rounded
 
-FIRST_WORD_MS = (2000.0, 3000.0)
-"""Good, and the most that a caller of a web page waits for."""
-SAME_MACHINE_MS = (500.0, 500.0)
-ELSEWHERE_MS = (800.0, 1000.0)
-"""Voice to voice: good, and still a conversation."""
 LOST = 0.01
 OWN_LAG_MS = 10.0
 
@@ -173,7 +169,7 @@ class Report:
             return (_joined(self.runs, summary),)
         return (
             _heard(self.runs, summary),
-            _first_word(self.runs, summary),
+            _first_word(self.runs, summary, self.transport),
             _voice_to_voice(summary, same_machine=self.same_machine),
             *_barge_in(summary),
             _audio(summary, self.runs),
@@ -208,22 +204,22 @@ def _joined(runs: Sequence[Run], summary: Summary) -> Verdict:
     return Verdict("joined", bool(runs), f"{text}, only somebody in the room can tell.")
 
 
-def _first_word(runs: Sequence[Run], summary: Summary) -> Verdict:
+def _first_word(runs: Sequence[Run], summary: Summary, transport: str) -> Verdict:
     p50 = summary.first_word_ms.p50
     if p50 is None:
         return Verdict("first word", None, "No first word was heard.")
-    good, most = FIRST_WORD_MS
+    goal = goals.first_word(transport)
     silent = any(run.greeted is False for run in runs if run.ok)
     text = f"First word after {_s(p50)}: "
-    if p50 <= good:
-        text += "well under the 2 to 3 s that web callers wait."
-    elif p50 <= most:
-        text += "within the 2 to 3 s that web callers wait, and no more."
+    if p50 <= goal.good:
+        text += f"well under the {goal.text}."
+    elif p50 <= goal.most:
+        text += f"within the {goal.text}, and no more."
     else:
-        text += f"more than the 2 to 3 s that web callers wait. {_largest_phase(summary)}"
+        text += f"more than the {goal.text}. {_largest_phase(summary)}"
     if silent:
         text += " (The bot does not greet: this is set-up plus its first answer.)"
-    return Verdict("first word", p50 <= most, text)
+    return Verdict("first word", p50 <= goal.most, text)
 
 
 def _largest_phase(summary: Summary) -> str:
@@ -242,16 +238,15 @@ def _voice_to_voice(summary: Summary, *, same_machine: bool) -> Verdict:
     p50 = summary.voice_to_voice_ms.p50
     if p50 is None:
         return Verdict("voice to voice", None, "No turn was answered.")
-    good, most = SAME_MACHINE_MS if same_machine else ELSEWHERE_MS
-    goal = "500 ms on one machine" if same_machine else "800 to 1000 ms across a network"
+    goal = goals.voice_to_voice(same_machine=same_machine)
     text = f"Voice to voice {_s(p50)}"
-    if p50 <= good:
-        text += f": holds the {goal}."
-    elif p50 <= most:
-        text += f": within the {goal}."
+    if p50 <= goal.good:
+        text += f": holds the {goal.text}."
+    elif p50 <= goal.most:
+        text += f": within the {goal.text}."
     else:
-        text += f": slower than the {goal}. The segments in the bot's log show which service takes it."
-    return Verdict("voice to voice", p50 <= most, text)
+        text += f": slower than the {goal.text}. The segments in the bot's log show which service takes it."
+    return Verdict("voice to voice", p50 <= goal.most, text)
 
 
 def _barge_in(summary: Summary) -> list[Verdict]:

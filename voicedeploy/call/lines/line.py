@@ -10,7 +10,6 @@ from voicedeploy.call.run import CandidatePair, Failure
 from voicedeploy.call.script import Script
 from voicedeploy.call.signalling import Signalling, Started
 
-
 ASK_AGAIN_S = 0.5
 
 
