@@ -1,5 +1,6 @@
 """Which files are a release, and what it is called."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,29 @@ def test_a_link_out_of_the_project_stays_out(root: Path, tmp_path_factory: pytes
     outside.write_text("s3cret")
     (root / "key.txt").symlink_to(outside)
     assert "key.txt" not in project.files(root)
+
+
+@pytest.mark.parametrize("name", [".env", "server.pem", "oddly-named/lib/x.py", ".git/HEAD"])
+def test_a_link_to_what_never_leaves_stays_out_too(root: Path, name: str) -> None:
+    (root / "config.txt").symlink_to(root / name)
+    assert "config.txt" not in project.files(root)
+    (root / "greeting.txt").symlink_to(root / "voices/hello.txt")
+    assert "greeting.txt" in project.files(root)
+
+
+def test_a_folder_that_docker_keeps_is_kept_with_what_is_in_it(root: Path) -> None:
+    (root / ".dockerignore").write_text("*\n!bot.py\n!voices/\n!.env\n")
+    (root / "voices/.env").write_text("KEY=s3cret")
+    assert project.files(root) == ("bot.py", "requirements.txt", "voices/hello.txt")
+
+
+def test_names_and_ignore_files_of_any_bytes(root: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9.txt")
+    (root / odd).write_text("x")
+    (root / ".gitignore").write_bytes(b"\xef\xbb\xbfdata/\n# \xe9\n")
+    assert odd in project.files(root)
+    assert "data/big.bin" not in project.files(root)
+    assert len(project.release(root, project.files(root))) == 7
 
 
 def test_the_same_files_make_the_same_release(root: Path) -> None:

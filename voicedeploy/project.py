@@ -16,8 +16,18 @@ _NEVER = GitIgnoreSpec.from_lines(
 .env
 .env.*
 !.env.example
+.envrc
 *.pem
 *.key
+*.p12
+*.pfx
+id_rsa
+id_ecdsa
+id_ed25519
+.netrc
+.pypirc
+.ssh/
+.aws/
 .git/
 .hg/
 .venv/
@@ -89,7 +99,7 @@ def files(root: Path) -> tuple[str, ...]:
         subfolders[:] = sorted(d for d in subfolders if _kept(root, here / d, ignoring) and not _environment(here / d))
         for name in names:
             path = here / name
-            if _kept(root, path, ignoring) and path.is_file() and path.resolve().is_relative_to(root.resolve()):
+            if _kept(root, path, ignoring) and path.is_file() and _ours(root, path):
                 found.append(path.relative_to(root).as_posix())
                 total += path.stat().st_size
     if total > _MOST_BYTES:
@@ -106,7 +116,14 @@ _ALWAYS = frozenset({"pyproject.toml", "uv.lock", "requirements.txt", "README.md
 
 def _patterns(folder: Path, names: tuple[str, ...]) -> list[str]:
     there = [folder / name for name in names if (folder / name).is_file()]
-    return [line for file in there for line in file.read_text("utf-8").splitlines()]
+    found: list[str] = []
+    for file in there:
+        for line in file.read_text("utf-8-sig", "surrogateescape").splitlines():
+            found.append(line)
+            if file.name == ".dockerignore" and line.startswith("!"):
+                # To Docker a folder that is kept is kept with all that is in it.
+                found.append(line.rstrip("/ ") + "/**")
+    return found
 
 
 def _kept(root: Path, path: Path, ignoring: dict[Path, GitIgnoreSpec]) -> bool:
@@ -119,6 +136,15 @@ def _kept(root: Path, path: Path, ignoring: dict[Path, GitIgnoreSpec]) -> bool:
         for folder, spec in ignoring.items()
         if path.is_relative_to(folder)
     )
+
+
+def _ours(root: Path, path: Path) -> bool:
+    """What the name stands for is of the project and no secret: a link may lead anywhere."""
+    real, home = path.resolve(), root.resolve()
+    if not real.is_relative_to(home):
+        return False
+    inside = real.relative_to(home)
+    return not _NEVER.match_file(inside.as_posix()) and not any(_environment(home / p) for p in inside.parents[:-1])
 
 
 def _environment(folder: Path) -> bool:
@@ -137,6 +163,6 @@ def _digest(root: Path, names: tuple[str, ...], *extra: str) -> str:
         digest.update(f"{len(text)}:{text}".encode())
     for name in names:
         content = (root / name).read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
     return digest.hexdigest()
