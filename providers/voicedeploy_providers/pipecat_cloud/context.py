@@ -132,9 +132,17 @@ def pack(spec: Spec, made: list[Artifact]) -> Context:
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(content), 0o755 if executable else 0o644
             tar.addfile(info, io.BytesIO(content))
-    packed = gzip.compress(buffer.getvalue(), 9, mtime=0)
+    packed = _gzipped(buffer.getvalue())
     _refuse_secrets(packed, spec.root)
     return Context(packed, names, size)
+
+
+def _gzipped(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    # `gzip.compress` writes another head in each Python.
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as file:
+        file.write(data)
+    return buffer.getvalue()
 
 
 def _base(spec: Spec) -> str:
