@@ -10,6 +10,7 @@ import pytest
 from voicedeploy_providers.fly.api import (
     Changed,
     Fly,
+    Guest,
     Init,
     Machine,
     NoCapacity,
@@ -299,6 +300,15 @@ with Standin() as standin, Fly(Token.parse(standin.token), standin.places) as fl
     print(standin.machine("voice-bot", "bot-1").process.pid, flush=True)
     time.sleep(600)
 """
+
+
+@pytest.mark.parametrize(
+    ("kind", "cpus", "memory_mb"), [("shared", 1, 300), ("shared", 1, 4096), ("performance", 2, 2048), ("huge", 1, 512)]
+)
+def test_a_guest_that_there_is_not(house: House, kind: str, cpus: int, memory_mb: int) -> None:
+    guest = Guest(cpu_kind=kind, cpus=cpus, memory_mb=memory_mb)
+    with pytest.raises(Refused, match="invalid_argument"):
+        house.app.machines.create("bot-1", config(guest=guest), region="fra")
 
 
 @pytest.mark.skipif(isolation() != "disk", reason="only as root")

@@ -1,7 +1,6 @@
 """One machine: its states, and the process that it really is."""
 
 import asyncio
-import copy
 import os
 import socket
 from collections.abc import Callable, Coroutine
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.providers.fly.standin import checks
 from tests.providers.fly.standin.disk import Disk
 from tests.providers.fly.standin.durations import seconds
-from tests.providers.fly.standin.images import Image, parts
+from tests.providers.fly.standin.images import Image
 from tests.providers.fly.standin.process import Process, run
 
 if TYPE_CHECKING:
@@ -293,32 +292,6 @@ class Machine:
 
     def services(self, protocol: str) -> list[dict[str, Any]]:
         return [service for service in self.config.get("services", ()) if service["protocol"] == protocol]
-
-    # --- as the API shows it ------------------------------------------------------------------------
-
-    def shown(self) -> dict[str, Any]:
-        registry, repository, tag, digest = parts(self.config["image"])
-        config = copy.deepcopy(self.config)
-        for service in config.get("services", ()):
-            if service.get("autostop") in ("off", "stop"):
-                service["autostop"] = service["autostop"] == "stop"
-        away = self.name in self._world.settings.unreachable
-        kept = {key: config[key] for key in ("image", "metadata") if key in config}
-        return {
-            "id": self.id,
-            "name": self.name,
-            "state": self.state,
-            "region": self.region,
-            "instance_id": self.version,
-            "private_ip": self.private_ip,
-            **({"incomplete_config": kept} if away else {"config": config}),
-            "image_ref": {"registry": registry, "repository": repository, "tag": tag, "digest": digest, "labels": {}},
-            "host_status": "unreachable" if away else "ok",
-            "checks": [{"name": name, **check, "updated_at": self.updated_at} for name, check in self.checks.items()],
-            "events": list(reversed(self.events)),
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-        }
 
 
 def _free_port() -> int:

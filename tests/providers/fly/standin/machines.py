@@ -7,11 +7,13 @@ from typing import Any
 
 from starlette.routing import Route
 
+from tests.providers.fly.standin import leases
 from tests.providers.fly.standin.apps import REGIONS
 from tests.providers.fly.standin.door import Answer, Ask, Door
-from tests.providers.fly.standin.durations import seconds
+from tests.providers.fly.standin.fitting import duration, fit
 from tests.providers.fly.standin.machine import Machine
-from tests.providers.fly.standin.world import App, Refusal, World, fresh_id, ulid
+from tests.providers.fly.standin.shown import shown
+from tests.providers.fly.standin.world import Refusal, World, fresh_id, ulid
 
 _ENDED = ("stopped", "suspended", "failed", "created")
 _LONGEST_WAIT_S = 60
@@ -54,7 +56,7 @@ class Machines:
         seen = self._world.clock.monotonic() - self._world.settings.list_lag_s
         everyone = app.machines.values() if ask.query.get("include_deleted") == "true" else app.alive()
         found = [
-            machine.shown()
+            self._shown(machine)
             for machine in everyone
             if machine.born <= seen
             and wanted.items() <= machine.config.get("metadata", {}).items()
@@ -64,10 +66,10 @@ class Machines:
         return 200, found
 
     async def get(self, ask: Ask) -> Answer:
-        return 200, self._machine(ask).shown()
+        return 200, self._shown(self._machine(ask))
 
     async def events(self, ask: Ask) -> Answer:
-        return 200, self._machine(ask).shown()["events"][: int(ask.query.get("limit", 50))]
+        return 200, self._shown(self._machine(ask))["events"][: int(ask.query.get("limit", 50))]
 
     async def versions(self, ask: Ask) -> Answer:
         return 200, [{"version": v, "user_config": config} for v, config in reversed(self._machine(ask).versions)]
@@ -102,7 +104,7 @@ class Machines:
         if taken:
             known = f"machine ID {taken.id} already exists with name {name}"
             raise Refusal(409, f"already_exists: unique machine name violation, {known}")
-        self._fit(app, config, body)
+        fit(app, config, body)
         machine = Machine(self._world, app, id, name, region, ulid(), self._changed)
         machine.config = copy.deepcopy(config)
         machine.versions.append((machine.version, machine.config))
@@ -112,8 +114,8 @@ class Machines:
         machine.become("created", "launch", "user")
         nonce = {}
         if body.get("lease_ttl"):
-            nonce = {"nonce": self._grant(machine, body["lease_ttl"], "")["nonce"]}
-        shown = machine.shown() | nonce
+            nonce = {"nonce": leases.grant(machine, self._world.clock, body["lease_ttl"], "")["nonce"]}
+        shown = self._shown(machine) | nonce
         if not body.get("skip_launch"):
             machine.spawn(machine.launch())
         return 200, shown
@@ -128,10 +130,10 @@ class Machines:
             or ask.body.get("region", machine.region) != machine.region
         ):
             raise Refusal(400, "invalid_argument: name and region cannot be changed")
-        self._fit(app, ask.body["config"], ask.body)
+        fit(app, ask.body["config"], ask.body)
         machine.min_secrets_version = ask.body.get("min_secrets_version", machine.min_secrets_version)
         machine.update(ulid(), copy.deepcopy(ask.body["config"]), not ask.body.get("skip_launch"))
-        return 200, machine.shown()
+        return 200, self._shown(machine)
 
     async def start(self, ask: Ask) -> Answer:
         machine = self._changing(ask)
@@ -147,7 +149,7 @@ class Machines:
 
     async def stop(self, ask: Ask) -> Answer:
         machine, body = self._changing(ask), ask.body or {}
-        _duration(body.get("timeout", ""))
+        duration(body.get("timeout", ""))
         machine.spawn(machine.stop(body.get("signal", ""), body.get("timeout", "")))
         return 200, {"ok": True}
 
@@ -193,39 +195,16 @@ class Machines:
     # --- leases -------------------------------------------------------------------------------------
 
     async def lease(self, ask: Ask) -> Answer:
-        held = self._held(self._machine(ask))
-        if held is None:
-            raise Refusal(404, "lease not found")
-        return 200, {"status": "success", "data": {k: v for k, v in held.items() if k != "nonce"}}
+        return 200, leases.looked_at(self._machine(ask), self._world.clock)
 
     async def acquire(self, ask: Ask) -> Answer:
         machine, body = self._changing(ask), ask.body or {}
-        return 201, {
-            "status": "success",
-            "data": self._grant(machine, body.get("ttl", 30), body.get("description", "")),
-        }
+        granted = leases.grant(machine, self._world.clock, body.get("ttl", 30), body.get("description", ""))
+        return 201, {"status": "success", "data": granted}
 
     async def release(self, ask: Ask) -> Answer:
-        machine = self._changing(ask)
-        if self._held(machine) is None:
-            raise Refusal(404, "lease not found")
-        machine.lease = None
+        leases.give_back(self._changing(ask), self._world.clock)
         return 200, {"ok": True}
-
-    def _grant(self, machine: Machine, ttl_s: int, why: str) -> dict[str, Any]:
-        held = self._held(machine)
-        machine.lease = {
-            "nonce": held["nonce"] if held else fresh_id(),
-            "expires_at": int(self._world.clock.wall() + ttl_s),
-            "owner": "someone@example.org",
-            "description": why,
-            "version": machine.version,
-        }
-        return machine.lease
-
-    def _held(self, machine: Machine) -> dict[str, Any] | None:
-        lease = machine.lease
-        return lease if lease and lease["expires_at"] > self._world.clock.wall() else None
 
     # --- metadata -----------------------------------------------------------------------------------
 
@@ -262,32 +241,9 @@ class Machines:
     def _changing(self, ask: Ask) -> Machine:
         """The machine, for somebody who may change it: nobody else holds its lease."""
         machine = self._machine(ask)
-        held = self._held(machine)
-        if held and held["nonce"] != ask.nonce:
-            raise Refusal(409, f"lease currently held by {held['owner']}, expires at {held['expires_at']}")
+        leases.let_pass(machine, self._world.clock, ask.nonce)
         self._changed()
         return machine
 
-    def _fit(self, app: App, config: dict[str, Any], body: dict[str, Any]) -> None:
-        """What the description of the vendor does not say, and the platform refuses."""
-        if body.get("min_secrets_version", 0) > len(app.secret_versions):
-            raise Refusal(400, "invalid_argument: min_secrets_version is newer than the secrets of the app")
-        guest = config.get("guest", {})
-        if guest.get("memory_mb", 256) % 256:
-            raise Refusal(400, "invalid_argument: memory_mb must be a multiple of 256")
-        for file in config.get("files", ()):
-            if not file.get("guest_path", "").startswith("/"):
-                raise Refusal(400, "invalid_argument: guest_path must be absolute")
-            if (name := file.get("secret_name")) and name not in app.secrets:
-                raise Refusal(400, f"invalid_argument: no secret {name}")
-        _duration(config.get("stop_config", {}).get("timeout", ""))
-        for service in config.get("services", ()):
-            if service["protocol"] == "udp" and any(port.get("handlers") for port in service.get("ports", ())):
-                raise Refusal(400, "invalid_argument: handlers are for TCP")
-
-
-def _duration(text: str) -> None:
-    try:
-        seconds(text, 0.0)
-    except ValueError as error:
-        raise Refusal(400, f"invalid_argument: {error}") from error
+    def _shown(self, machine: Machine) -> dict[str, Any]:
+        return shown(machine, reachable=machine.name not in self._world.settings.unreachable)
