@@ -91,13 +91,16 @@ def test_a_dry_run_shows_everything_and_changes_nothing(root: Path, home: Path, 
 
 
 def test_the_plan_of_a_dry_run_is_that_of_the_up_that_follows(root: Path) -> None:
+    def plan(answer: dict[str, Any]) -> dict[str, Any]:
+        for step in answer["steps"]:
+            if step["summary"].startswith("record"):
+                del step["action"]["content"]  # it has the time
+        return {key: answer[key] for key in ("have", "want", "steps")}
+
     _, answer = switched(root, "daily", "--dry-run")
     file = root / "voicedeploy.toml"
     file.write_text(file.read_text().replace('kind = "webrtc"', 'kind = "daily"'))
-    up = json.loads(typed("up", "--dry-run", "--json", cwd=root).stdout)
-    assert {key: answer[key] for key in ("have", "want", "steps")} == {
-        key: up[key] for key in ("have", "want", "steps")
-    }
+    assert plan(answer) == plan(json.loads(typed("up", "--dry-run", "--json", cwd=root).stdout))
 
 
 def test_the_proof_is_left_out_only_where_that_is_asked_for(root: Path) -> None:
