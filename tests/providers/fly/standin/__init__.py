@@ -3,6 +3,6 @@
 from tests.providers.fly.standin.images import Image
 from tests.providers.fly.standin.platform import Standin
 from tests.providers.fly.standin.settings import Settings
-from tests.providers.fly.standin.traps import Trap
+from tests.providers.standins.traps import Trap
 
 __all__ = ["Image", "Settings", "Standin", "Trap"]

@@ -12,8 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from tests.providers.fly.standin.contract import Contract
 from tests.providers.fly.standin.limits import Limits
-from tests.providers.fly.standin.traps import Trap, Traps
 from tests.providers.fly.standin.world import Refusal, World
+from tests.providers.standins.traps import Trap, Traps
 
 _LOOKS = frozenset({"platform.placements"})
 """What is a POST and changes nothing."""

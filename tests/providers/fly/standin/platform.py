@@ -14,7 +14,6 @@ from starlette.routing import Route
 from voicedeploy_providers.fly.api import Places
 
 from tests.providers.fly.standin.apps import Apps
-from tests.providers.fly.standin.clock import Clock
 from tests.providers.fly.standin.contract import Contract
 from tests.providers.fly.standin.door import Door, Seen
 from tests.providers.fly.standin.images import Images
@@ -24,9 +23,10 @@ from tests.providers.fly.standin.machines import Machines
 from tests.providers.fly.standin.proxy import Edge, stop_the_idle
 from tests.providers.fly.standin.registry import Registry
 from tests.providers.fly.standin.settings import Settings
-from tests.providers.fly.standin.traps import Trap, Traps
 from tests.providers.fly.standin.udp import Forwarder
 from tests.providers.fly.standin.world import App, World
+from tests.providers.standins.clock import Clock
+from tests.providers.standins.traps import Trap, Traps
 
 T = TypeVar("T")
 _PUBLIC = 443
