@@ -16,6 +16,7 @@ from voicedeploy.plan import Door, Plan, Publish, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
+from voicedeploy.transports import proved
 from voicedeploy_providers.fly import checks, inside, releasing
 from voicedeploy_providers.fly.api import Fly as Api
 from voicedeploy_providers.fly.generation import KEY, LIVE, OURS, PORT, Generation, generation
@@ -221,7 +222,7 @@ class Fly:
             *releasing.app(app, self._options.org, seen),
             *self._image(made, release, seen),
             *releasing.machines(made, record, self._image_name(app, release), self._regions(), seen),
-            *releasing.start(app, made.names(release), seen),
+            *releasing.start(app, made.names(release), seen, proved(record.transport)),
             *releasing.traffic(app, made.names(release), seen),
             *retire,
             *prune,
@@ -255,7 +256,7 @@ class Fly:
             return Plan(self.name, have.bot, wanted, wanted)
         names = tuple(m.name for m in seen.of(wanted))
         steps = [
-            *releasing.start(app, names, seen, again=True),
+            *releasing.start(app, names, seen, proved(have.transport)),
             *releasing.traffic(app, names, seen),
             *releasing.retire(app, wanted, seen),
         ]

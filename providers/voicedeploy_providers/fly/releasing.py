@@ -54,8 +54,8 @@ def machines(made: Generation, record: Deployment, image: str, regions: tuple[st
     ]
 
 
-def start(app: str, names: tuple[str, ...], seen: Seen, *, again: bool = False) -> list[Step]:
-    """Until each has answered, and one of them a call that was made on it."""
+def start(app: str, names: tuple[str, ...], seen: Seen, proved: str) -> list[Step]:
+    """Until each has answered, and one of them a call that was made on it. `proved`: what that shows."""
     there = {m.name: m for m in seen.machines}
     steps = []
     for name in names:
@@ -67,7 +67,7 @@ def start(app: str, names: tuple[str, ...], seen: Seen, *, again: bool = False) 
         steps.append(Step("✓", "ready", f"the bot is loaded on {name}", ready))
     proof = Command((PYTHON, "-I", "-m", "voicedeploy.call.proof", SOCKET), cwd=f"{MACHINE}{names[0]}")
     steps.append(
-        Step("✓", "heard", "one real call, before it gets traffic", Prove(Door("http://front/", SOCKET), proof))
+        Step("✓", proved, "one real call, before it gets traffic", Prove(Door("http://front/", SOCKET), proof))
     )
     return steps
 
