@@ -87,6 +87,17 @@ def test_the_extra_of_the_transport_is_what_counts(root: Path) -> None:
     assert fix(root, "livekit") == "uv add 'pipecat-ai[livekit]'"
 
 
+def test_an_extra_that_is_not_locked_yet(root: Path) -> None:
+    text = OWN.replace("plivo =", 'exotel = []\ndaily = ["pipecat-ai[daily]"]\nplivo =')
+    (root / "pyproject.toml").write_text(text)
+    assert (fix(root, "daily"), fix(root, "exotel")) == ("uv lock", "uv lock")
+    known = LOCK.replace(
+        "[package.dev-dependencies]", '[package.metadata]\nprovides-extras = ["exotel"]\n[package.dev-dependencies]'
+    )
+    (root / "uv.lock").write_text(known)
+    assert fix(root, "exotel") == "uv add 'pipecat-ai[websocket]'"
+
+
 def test_a_lock_file_that_nobody_can_read_is_uvs_business(root: Path) -> None:
     (root / "uv.lock").write_text("not toml [")
     assert fix(root, "daily") == ""

@@ -35,8 +35,14 @@ def lacking(root: Path, needs: Dependencies, transport: Transport) -> tuple[tupl
     where nobody can tell."""
     about = transports.about(transport)
     if needs.source is Source.UV_LOCK:
-        there = _locked(root / "uv.lock", own_extra(root, transport))
-        missing = () if there is None else tuple(name for name in about.packages if name not in there)
+        own = own_extra(root, transport)
+        there = _locked(root / "uv.lock", own)
+        if there is None:
+            return (), ""
+        names, extras = there
+        if own and own not in extras:
+            return about.packages, "uv lock"
+        missing = tuple(name for name in about.packages if name not in names)
         return missing, f"uv add '{about.requirement}'" if missing else ""
     asked = _asked(root, needs, transport)
     ours = next((one for one in asked or () if canonicalize_name(one.name) == _PIPECAT), None)
@@ -72,8 +78,9 @@ def _pyproject(root: Path) -> Mapping[str, Any]:
 # --- a lock file ------------------------------------------------------------------------------------
 
 
-def _locked(lock: Path, extra: str) -> set[str] | None:
-    """What a lock file installs with one extra of the project and no group; None where it cannot be read."""
+def _locked(lock: Path, extra: str) -> tuple[set[str], set[str]] | None:
+    """What a lock file installs with one extra of the project and no group, and the extras that it knows; None where it
+    cannot be read."""
     try:
         packages = tomllib.loads(lock.read_text("utf-8")).get("package", [])
         known: dict[str, list[Mapping[str, Any]]] = {}
@@ -81,8 +88,9 @@ def _locked(lock: Path, extra: str) -> set[str] | None:
             known.setdefault(package["name"], []).append(package)
         project = next((package for package in packages if _is_project(package.get("source", {}))), None)
         if project is None:
-            return set(known)
-        return _closure(known, [project], extra)
+            return set(known), {extra}
+        extras = {*project.get("optional-dependencies", {}), *project.get("metadata", {}).get("provides-extras", ())}
+        return _closure(known, project, extra), extras
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -91,8 +99,8 @@ def _is_project(source: Mapping[str, str]) -> bool:
     return "." in (source.get("virtual"), source.get("editable"), source.get("directory"))
 
 
-def _closure(known: Mapping[str, list[Mapping[str, Any]]], roots: list[Mapping[str, Any]], extra: str) -> set[str]:
-    todo = [(root["name"], part) for root in roots for part in ("", extra)]
+def _closure(known: Mapping[str, list[Mapping[str, Any]]], root: Mapping[str, Any], extra: str) -> set[str]:
+    todo = [(root["name"], part) for part in ("", extra)]
     seen: set[tuple[str, str]] = set()
     while todo:
         name, part = todo.pop()

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from voicedeploy import packages, project, relays, transports
 from voicedeploy.errors import NotReady
 from voicedeploy.lint import lint
+from voicedeploy.network import receives_media
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy.stun import answers
@@ -125,7 +126,7 @@ def _region(spec: Spec) -> list[Finding]:
 def _stun(spec: Spec) -> list[Finding]:
     """The bot's answer waits 5 s for each STUN server that is silent, in every call."""
     found = []
-    for server in spec.transport.ice_servers:
+    for server in spec.transport.ice_servers if receives_media(spec.transport.kind) else ():
         for url in server.urls:
             match = re.fullmatch(r"stun:(\[[^\]]+\]|[^:?]+)(?::(\d+))?(?:\?.*)?", url)
             if match and not answers(match[1].strip("[]"), int(match[2] or 3478), wait_s=2.0):

@@ -152,6 +152,8 @@ def test_a_silent_stun_server_costs_every_call_five_seconds(small_project: Path)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         extra = f'[transport]\nice_servers = ["stun:127.0.0.1:{silent.getsockname()[1]}"]\n'
+        # Only WebRTC asks it.
+        assert "VD015" not in found(small_project, f'{extra}kind = "websocket"\n')
         finding = found(small_project, extra)["VD015"]
     assert "5 s" in finding.message
 
