@@ -70,6 +70,15 @@ def test_udp_blocked_on_both_sides(lab: Lab) -> None:
     assert outcome.offer_seconds < 4, "the bot did not try UDP first"
 
 
+def test_a_bot_asks_the_next_relay(lab: Lab) -> None:
+    front = served(lab, made(f"turn:{RELAY}:3999", TURN_TLS), relay_only=True)
+    lab.until_ready(front)
+    lab.be(SILENT)
+    outcome = lab.call_fronts({"call": ("cone", front)})["call"]
+    assert outcome.heard, outcome
+    assert f"the TURN server {RELAY}:3999 gave no address within 3 s" in front.log.read_text()
+
+
 def test_a_caller_without_udp_asks_the_next_relay(lab: Lab) -> None:
     front = served(lab, made(TURN_UDP, TURN_TLS))
     lab.until_ready(front)

@@ -22,6 +22,8 @@ Sockets = dict[str, socket.socket]
 
 # For servers that do not answer: the caller waits for this before there is an answer at all.
 _STUN_TIMEOUT_S = 2
+_RELAY_TIMEOUT_S = 3
+"""Of a relay, where there is another to ask."""
 
 _lent: contextvars.ContextVar[Sockets | None] = contextvars.ContextVar("lent", default=None)
 
@@ -45,6 +47,8 @@ class Route:
     relay_only: bool = False
     heard_at: float = field(default_factory=time.monotonic)
     """When the last packet came from the client (`time.monotonic`)."""
+    other_relays: Sequence[dict[str, Any]] = ()
+    """Beside the first, which is the only one that aiortc asks; as attributes of aioice's `Connection`."""
 
     def addresses(self, found: Sequence[str]) -> list[str]:
         """The local addresses to use; loopback only where there is nothing else, or `nets` asks for it.
@@ -131,6 +135,8 @@ def install(route: Route) -> None:
                 self.stun_server = None
             if not self.turn_server:
                 timeout = min(timeout, _STUN_TIMEOUT_S)
+            elif route.other_relays:
+                timeout = min(timeout, _RELAY_TIMEOUT_S)
             lent = bind(route.udp_ports, addresses) if route.udp_ports else {}
             token = _lent.set(lent)
             try:
@@ -139,11 +145,17 @@ def install(route: Route) -> None:
                 _lent.reset(token)
                 for unused in lent.values():
                     unused.close()
-            if self.turn_server and not any(c.type == "relay" for c in found):
+            others = list(route.other_relays)
+            while self.turn_server and not any(c.type == "relay" for c in found):
                 where = f"{self.turn_server[0]}:{self.turn_server[1]}"
                 log(f"the TURN server {where} gave no address within {timeout} s; `voicedeploy check` says why")
+                if others:
+                    vars(self).update(others.pop(0))
+                    found += await super().get_component_candidates(component, [], timeout)
+                    continue
                 if route.relay_only:
                     raise NoCandidates(f"the TURN server {where} gave no address, and `relay_only` leaves no other")
+                break
             if not found:
                 what = "a TURN server" if route.relay_only else "a local address"
                 raise NoCandidates(f"there is not {what} to use (networks: {', '.join(route.nets) or 'all'})")

@@ -127,6 +127,7 @@ class WebRTC:
             IceServer(urls=s["urls"], username=s.get("username"), credential=s.get("credential"))
             for s in self._session.ice_servers
         ]
+        self._route.other_relays = _relays(servers)[1:]
         connection = SmallWebRTCConnection(servers or None)
         try:
             await connection.initialize(offer["sdp"], offer["type"])
@@ -210,6 +211,20 @@ class WebRTC:
         if not self._ended:
             self._ended = True
             self._host.gone()
+
+
+def _relays(servers: list[Any]) -> list[dict[str, Any]]:
+    """One for each host and way to it, as aiortc tells them to aioice."""
+    from aiortc import RTCIceServer
+    from aiortc.rtcicetransport import connection_kwargs
+
+    found: dict[Any, dict[str, Any]] = {}
+    for server in servers:
+        for url in [server.urls] if isinstance(server.urls, str) else server.urls:
+            said = connection_kwargs([RTCIceServer(urls=url, username=server.username, credential=server.credential)])
+            if "turn_server" in said:
+                found.setdefault((said["turn_server"][0], said["turn_ssl"], said["turn_transport"]), said)
+    return list(found.values())
 
 
 def _release(tracks: list[Any]) -> None:
