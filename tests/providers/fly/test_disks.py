@@ -1,7 +1,6 @@
 """A machine's file system is its own: its image's, its files, and what it writes."""
 
 import base64
-import gzip
 import hashlib
 import io
 import json
@@ -72,8 +71,11 @@ def put(repository: Repository, content: bytes) -> dict[str, object]:
 
 def test_an_image_of_the_registry_runs_as_what_it_is(house: House) -> None:
     shell = Path("/bin/sh").resolve()
-    script = b"echo $COLOUR $(pwd) $(echo /*); [ -w /etc/hosts ] && echo root; exec 3>/tmp/written && echo wrote"
-    upper = layer(("srv/hello.sh", b"echo never"), ("srv/hello.sh", script))
+    script = b"echo $COLOUR $(pwd) $(echo /* /old/*); [ -w /etc/hosts ] && echo root; exec 3>/tmp/written && echo wrote"
+    lower = layer(("srv/hello.sh", b"echo never"), ("old/one", b""), ("gone", b""), ("gone2/file", b""))
+    upper = layer(
+        ("srv/hello.sh", script), ("old/two", b""), ("old/.wh..wh..opq", b""), (".wh.gone", b""), (".wh.gone2", b"")
+    )
     repository = house.standin.registry.repositories["voice-bot"] = Repository()
     settings = {
         "Entrypoint": [str(shell)],
@@ -82,7 +84,7 @@ def test_an_image_of_the_registry_runs_as_what_it_is(house: House) -> None:
         "WorkingDir": "/srv",
         "User": "65532:65532",
     }
-    parts = [put(repository, gzip.compress(gzip.decompress(blob))) for blob in (layer(*loadable(shell)), upper)]
+    parts = [put(repository, blob) for blob in (layer(*loadable(shell)), lower, upper)]
     manifest = json.dumps(
         {"config": put(repository, json.dumps({"config": settings}).encode()), "layers": parts}
     ).encode()
@@ -94,6 +96,6 @@ def test_an_image_of_the_registry_runs_as_what_it_is(house: House) -> None:
     first, *more = [line.message for line in house.app.logs.page(machine=made.id).lines]
     colour, where, *top = first.split()
     assert (colour, where, more) == ("blue", "/srv", ["wrote"])
-    assert {"/srv", "/tmp", "/proc"} <= set(top)  # noqa: S108
-    assert not {"/home", "/boot"} & set(top)
+    assert {"/srv", "/tmp", "/proc", "/old/two"} <= set(top)  # noqa: S108
+    assert not {"/home", "/boot", "/gone", "/gone2", "/old/one"} & set(top)
     assert house.now(made).image_ref.digest == digest

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tests.providers.fly.standin.images import Image
 
+_UNSHARE, _NSENTER = shutil.which("unshare") or "", shutil.which("nsenter") or ""
 _INSIDE = Path(__file__).parent / "inside"
 
 
@@ -45,18 +46,18 @@ class Disk:
             raise OSError("machines have a file system of their own only where the tests run as root")
         match isolation():
             case "disk":
-                disk = ["sh", str(_INSIDE / "disk.sh"), str(at), str(image.root or "/")]
+                disk = ["/bin/sh", str(_INSIDE / "disk.sh"), str(at), str(image.root or "/")]
                 enter = [sys.executable, "-I", str(_INSIDE / "enter.py"), str(at / "disk" / "root"), cwd]
-                return ["unshare", "--mount", *disk, *enter, str(image.user), str(image.group), *argv]
+                return [_UNSHARE, "--mount", *disk, *enter, str(image.user), str(image.group), *argv]
             case "hosts":
-                return [*_USER, "sh", "-c", _HOSTS, str(at / "files" / "etc" / "hosts"), cwd, *argv]
+                return [*_USER, "/bin/sh", "-c", _HOSTS, str(at / "files" / "etc" / "hosts"), cwd, *argv]
             case "none":
-                return ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *argv]
+                return ["/bin/sh", "-c", 'cd "$0" && exec "$@"', cwd, *argv]
 
     def beside(self, image: Image, pid: int, argv: Sequence[str]) -> list[str]:
         """The command that runs `argv` where the process `pid` is."""
         user = ["--setuid", str(image.user), "--setgid", str(image.group)] if image.user else []
-        there = ["nsenter", "--target", str(pid), "--mount", "--wd"]
+        there = [_NSENTER, "--target", str(pid), "--mount", "--wd"]
         match isolation():
             case "disk":
                 return [*there, "--root", *user, *argv]
@@ -66,20 +67,20 @@ class Disk:
                 return [*argv]
 
 
-_USER = ("unshare", "--map-root-user", "--mount")
+_USER = (_UNSHARE, "--map-root-user", "--mount")
 _HOSTS = 'mount --bind "$0" /etc/hosts && cd "$1" && shift && exec "$@"'
 
 
 @cache
 def isolation() -> Literal["disk", "hosts", "none"]:
     """What a machine can have for itself here: a disk (as root), a hosts file (where users may unshare), or nothing."""
-    if sys.platform != "linux" or not all(map(shutil.which, ("unshare", "nsenter"))):
+    if sys.platform != "linux" or not (_UNSHARE and _NSENTER):
         return "none"
     with tempfile.TemporaryDirectory() as folder:
         trial = Disk(Path(folder))
         trial.prepare((), {}, "127.0.0.1")
-        disk = ["unshare", "--mount", "sh", str(_INSIDE / "disk.sh"), folder, "/", "true"]
-        hosts = [*_USER, "sh", "-c", _HOSTS, f"{folder}/files/etc/hosts", "/", "true"]
+        disk = [_UNSHARE, "--mount", "/bin/sh", str(_INSIDE / "disk.sh"), folder, "/", "true"]
+        hosts = [*_USER, "/bin/sh", "-c", _HOSTS, f"{folder}/files/etc/hosts", "/", "true"]
         if subprocess.run(disk, capture_output=True, check=False).returncode == 0:
             return "disk"
         return "hosts" if subprocess.run(hosts, capture_output=True, check=False).returncode == 0 else "none"

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.providers.fly.standin.clock import Clock
 from tests.providers.fly.standin.machine import Machine
 from tests.providers.fly.standin.world import Refusal, fresh_id
+from tests.providers.standins.clock import Clock
 
 
 def grant(machine: Machine, clock: Clock, ttl_s: int, why: str) -> dict[str, Any]:

@@ -98,9 +98,16 @@ class Machine:
             until.cancel()
 
     def spawn(self, doing: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(doing)
+        task = asyncio.create_task(self._seen_through(doing))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _seen_through(self, doing: Coroutine[Any, Any, None]) -> None:
+        try:
+            await doing
+        except Exception as error:
+            self._world.faults.append(f"the stand-in failed with the machine {self.name}: {error!r}")
+            raise
 
     # --- its life -----------------------------------------------------------------------------------
 
@@ -112,7 +119,9 @@ class Machine:
         await self._world.clock.pause(self._world.settings.starting_s)
         if self.state != "starting":
             return
-        image = self._world.images.find(self.config["image"])
+        image = await asyncio.to_thread(self._world.images.find, self.config["image"])
+        if self.state != "starting":
+            return
         if image is None:
             self._say(f"could not pull {self.config['image']}: manifest unknown")
             self.become("failed", "launch")

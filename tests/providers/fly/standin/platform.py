@@ -93,8 +93,8 @@ class Standin:
 
     @property
     def violations(self) -> list[str]:
-        """What was not as the vendor describes it, in requests and in the stand-in's own answers."""
-        return self._door.violations
+        """What was not as the vendor describes it, in requests and answers; and where the stand-in itself failed."""
+        return [*self._door.violations, *self._world.faults]
 
     @property
     def checked(self) -> bool:
@@ -176,7 +176,7 @@ class Standin:
         self._server.force_exit = True
         self._running[1].cancel()
         await asyncio.gather(*self._running, *self._settles, return_exceptions=True)
-        await asyncio.sleep(0)
+        await asyncio.get_running_loop().shutdown_default_executor()
 
     def _changed(self) -> None:
         """Machines changed: packets may have another way."""

@@ -3,7 +3,9 @@
 import gzip
 import io
 import json
+import shutil
 import tarfile
+import threading
 from pathlib import Path
 
 from tests.providers.fly.standin.images import Image, parts
@@ -17,6 +19,7 @@ class Pulling:
         self._registry = registry
         self._folder = folder
         self._pulled: dict[str, Image] = {}
+        self._one_at_a_time = threading.Lock()
 
     def __call__(self, reference: str) -> Image | None:
         """None where the registry has no such image."""
@@ -27,9 +30,10 @@ class Pulling:
         digest = digest or repository.tags.get(tag or "latest", "")
         if digest not in repository.manifests:
             return None
-        if digest not in self._pulled:
-            self._pulled[digest] = self._unpack(repository, digest)
-        return self._pulled[digest]
+        with self._one_at_a_time:
+            if digest not in self._pulled:
+                self._pulled[digest] = self._unpack(repository, digest)
+            return self._pulled[digest]
 
     def _unpack(self, repository: Repository, digest: str) -> Image:
         manifest = json.loads(repository.manifests[digest][1])
@@ -53,10 +57,24 @@ class Pulling:
 
 
 def _apply(layer: bytes, root: Path) -> None:
+    """One layer over those below it: first what it takes away, then what it brings."""
     data = gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" else layer
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        for member in tar:
-            path = Path(member.name)
-            if path.name == _ALL_GONE or path.name.startswith(_GONE):
-                raise NotImplementedError(f"{member.name}: layers that take files away are not unpacked here")
+        members = tar.getmembers()
+        brings = [member for member in members if not Path(member.name).name.startswith(_GONE)]
+        for member in members:
+            at = root / member.name
+            if at.name == _ALL_GONE:
+                for path in at.parent.glob("*"):
+                    _remove(path)
+            elif at.name.startswith(_GONE):
+                _remove(at.with_name(at.name.removeprefix(_GONE)))
+        for member in brings:
             tar.extract(member, root, filter="tar")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

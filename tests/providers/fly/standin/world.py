@@ -71,6 +71,7 @@ class World:
         self.registry = Registry(may_push, lambda repository: repository in self.apps)
         self.images = Images(Pulling(self.registry, self.folder / "images"))
         self.apps: dict[str, App] = {}
+        self.faults: list[str] = []
         self._numbers = itertools.count(1)
         # Addresses of this process and this stand-in alone, so that several may run at once.
         self._net = f"127.{20 + os.getpid() % 200}"
