@@ -138,6 +138,18 @@ def test_cloud_run_explains_itself(tmp_path: Path) -> None:
     assert "Cloud Run carries TCP only for media" in " ".join(said.split())
 
 
+def test_a_place_without_a_provider_is_judged_by_the_table(small_project: Path) -> None:
+    words = ("check", "--provider", "azure-aca", "--transport")
+    refused = typed(*words, "webrtc", cwd=small_project)
+    assert refused.returncode == 3
+    assert "UDP does not get in" in refused.stderr and "layer: UDP in" in refused.stderr
+    assert "`twilio`" in refused.stderr.partition("hint: ")[2]
+    unserved = typed(*words, "twilio", cwd=small_project)
+    assert unserved.returncode == 2
+    assert "voicedeploy targets azure-aca" in unserved.stderr
+    assert "provider 'nowhere'" in typed("check", "--provider", "nowhere", cwd=small_project).stderr
+
+
 def test_render_writes_only_where_it_may(small_project: Path) -> None:
     first = typed("render", "-o", "out", cwd=small_project)
     assert first.returncode == 0, first

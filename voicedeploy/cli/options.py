@@ -19,9 +19,7 @@ Host = Annotated[str | None, typer.Option("--host", help="The provider's `host` 
 Kind = Annotated[str | None, typer.Option("--transport", help="Instead of the spec's transport.", metavar="T")]
 Tested = Annotated[
     bool,
-    typer.Option(
-        "--i-tested-udp", help="Packets get through, whatever is known of the target: a call must prove it."
-    ),
+    typer.Option("--i-tested-udp", help="Packets get through, whatever is known of the target: a call must prove it."),
 ]
 
 SPEC = Path("voicedeploy.toml")
@@ -61,7 +59,27 @@ def provider(spec: "Spec | None", name: str | None, host: str | None) -> "Provid
     options: dict[str, Any] = dict(spec.options(chosen)) if spec else {}
     if host:
         options["host"] = host
+    if chosen not in registry.names():
+        _known_target(spec, chosen)
     return registry.load(chosen).configure(options)
+
+
+def _known_target(spec: "Spec | None", name: str) -> None:
+    """A place that is in the table, and that no provider here serves: what is known of it is said all the same."""
+    from voicedeploy import engine, targets
+    from voicedeploy.errors import UsageError
+    from voicedeploy.network import need, verdict
+
+    try:
+        row = targets.find(name)
+    except UsageError:
+        return
+    if spec:
+        kind, relay, offer = spec.transport.kind, bool(spec.transport.turn), targets.offer(row)
+        engine.refuse(engine.Checkup(row.name, kind, relay, offer, verdict(need(kind, relay), offer), ()))
+    raise UsageError(
+        f"there is no provider for {row.title} here", hint=f"`voicedeploy targets {row.name}` shows what it carries"
+    )
 
 
 def providers(spec: "Spec | None", name: str | None, host: str | None) -> "list[Provider]":
