@@ -66,6 +66,7 @@ def test_what_is_in_it(wheel: Path) -> None:
         "voicedeploy/templates/bot/bot.py.j2",
         "voicedeploy/templates/front.toml.j2",
         "voicedeploy/data/targets.toml",
+        "voicedeploy/data/transports.toml",
         "voicedeploy/serve/page/index.html",
         "voicedeploy/serve/page/assets/app.js",
         "voicedeploy/serve/worker/__main__.py",
