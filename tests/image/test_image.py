@@ -137,6 +137,11 @@ def test_layers_are_kept_under_what_they_are_made_of(tmp_path: Path) -> None:
     assert kept.find("ab") is None
     made.path.write_bytes(b"half")
     assert kept.find("a", "b") is None
+    # What nothing was made of for long goes when something new is kept.
+    old = kept.keep([Entry("x", b"2")], "old")
+    os.utime(next(p for p in tmp_path.glob("*.json") if old.digest in p.read_text()), (1, 1))
+    new = kept.keep([Entry("x", b"3")], "new")
+    assert (old.path.exists(), new.path.exists()) == (False, True)
 
 
 # --- references -------------------------------------------------------------------------------------

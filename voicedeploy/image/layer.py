@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tarfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from typing import BinaryIO, Self
 
 # More takes twice the time for 2 % of the size.
 _LEVEL = 5
-_CHUNK = 1 << 20
+_KEPT_S = 30 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class Kept:
     def find(self, *made_of: str) -> Layer | None:
         key = self._key(made_of)
         try:
+            os.utime(self.root / f"{key}.json")
             said = json.loads((self.root / f"{key}.json").read_text("utf-8"))
             layer = Layer(**{**said, "path": self.root / f"{key}.tar.gz"})
             return layer if layer.path.stat().st_size == layer.size else None
@@ -139,7 +141,15 @@ class Kept:
         key = self._key(made_of)
         layer = pack(entries, self.root / f"{key}.tar.gz")
         (self.root / f"{key}.json").write_text(json.dumps(asdict(layer) | {"path": ""}), "utf-8")
+        self._forget()
         return layer
+
+    def _forget(self) -> None:
+        """What nothing was made of for a month: a bot's packages are hundreds of megabytes."""
+        for about in self.root.glob("*.json"):
+            if time.time() - about.stat().st_mtime > _KEPT_S:
+                about.with_suffix(".tar.gz").unlink(missing_ok=True)
+                about.unlink(missing_ok=True)
 
     def _key(self, made_of: tuple[str, ...]) -> str:
         digest = hashlib.sha256()

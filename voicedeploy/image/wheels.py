@@ -48,7 +48,9 @@ def layer(asked: str, venv: str, machine: Machine, kept: Kept) -> tuple[Layer, s
     """
     compiler = _compiler(machine.python)
     key = (_FORMAT, asked, venv, machine.platform, machine.python, machine.home, "compiled" if compiler else "")
-    note = "" if compiler else f"no Python {machine.python} here: the first start compiles"
+    note = (
+        "" if compiler else f"no Python {machine.python} to be had here: each start compiles, which takes some seconds"
+    )
     if found := kept.find(*key):
         return found, note
     with tempfile.TemporaryDirectory(prefix="voicedeploy-image-") as made:
@@ -93,13 +95,15 @@ def _environment(site: Path, inside: str, venv: str, machine: Machine) -> Iterat
 
 
 def _compiler(version: str) -> Callable[[Path, str], None] | None:
-    """Compiles a folder's modules as the image's Python would, where this machine has the same version of it."""
-    found = subprocess.run(
-        (uv.find_uv_bin(), "python", "find", "--no-project", "--no-python-downloads", version),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    """Compiles a folder's modules as the image's Python would: with this machine's own Python of that version, or one
+    that uv fetches. None where there is neither."""
+    find = (uv.find_uv_bin(), "python", "find", "--no-project", version)
+    found = subprocess.run(find, capture_output=True, text=True, check=False)
     if found.returncode:
-        return None
+        fetch = (uv.find_uv_bin(), "python", "install", "--quiet", version)
+        if subprocess.run(fetch, capture_output=True, check=False, timeout=_TIMEOUT_S).returncode:
+            return None
+        found = subprocess.run(find, capture_output=True, text=True, check=False)
     python = found.stdout.strip()
 
     def compile_all(site: Path, inside: str) -> None:
