@@ -102,7 +102,7 @@ def _answered(relay: Relay, code: int, reason: str) -> tuple[str, str]:
         )
     return (
         f"the TURN server {relay} refuses the credentials: {code} {reason}".rstrip(),
-        "set the secret that the server has (`voicedeploy secrets set NAME`), or correct `username` and `credential` in "
+        "set the server's own secret (`voicedeploy secrets set NAME`), or correct `username` and `credential` in "
         "`transport.turn`; then `voicedeploy up`",
     )
 
