@@ -8,6 +8,7 @@ import typer
 from voicedeploy.cli import (
     call,
     check,
+    compare,
     down,
     init,
     logs,
@@ -63,6 +64,7 @@ app.command("render")(render.render)
 app.command("up")(up.up)
 app.command("switch-transport")(switch_transport.switch_transport)
 app.command("call")(call.call)
+app.command("compare")(compare.compare)
 app.command("status")(status.status)
 app.command("logs")(logs.logs)
 app.command("releases")(releases.releases)

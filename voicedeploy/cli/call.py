@@ -1,8 +1,6 @@
 """`voicedeploy call`."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voicedeploy.cli import options, show
+from voicedeploy.cli.calling import through, watched
 
 if TYPE_CHECKING:
     from voicedeploy.call import Callee, Progress, Report, Run
@@ -65,8 +64,12 @@ def call(
     if webhook:
         how = asyncio.run(settled(callee, how))
         callee = replace(callee, signing=_signing(how.transport))
-    with _watched(runs * sessions, quiet=json) as tell:
-        made = asyncio.run(call_many(callee, script, how, runs=runs, sessions=sessions, progress=tell))
+    with watched(runs * sessions, quiet=json) as tell:
+
+        def told(progress: "Progress") -> None:
+            tell(progress.done, progress.text, progress.run is not None and not progress.run.ok)
+
+        made = asyncio.run(call_many(callee, script, how, runs=runs, sessions=sessions, progress=told))
     if report is not None:
         from voicedeploy.call.html import page  # Plotly is read only by those who want the picture
 
@@ -94,41 +97,11 @@ def _signing(transport: str) -> str:
 
 def _callee(url: str | None, file: Path, where: str | None, host: str | None) -> "Callee":
     from voicedeploy.call import Callee
-    from voicedeploy.errors import NotReady
 
     if url is not None:
         return Callee.parse(url)
     spec = options.project(file)
-    provider = options.provider(spec, where, host)
-    have = provider.find(spec.bot.name)
-    if have is None:
-        raise NotReady(
-            f"{spec.bot.name} is not on {provider.name}", hint="`voicedeploy up`, or name an address to call"
-        )
-    door = provider.door(have)
-    return Callee.parse(door.url, key=door.key, socket=door.socket, ca=door.ca)
-
-
-@contextmanager
-def _watched(total: int, *, quiet: bool) -> "Iterator[Callable[[Progress], None]]":
-    """A bar on stderr while calls are made; nothing where nobody watches."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Bar(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=total)
-        failed = 0
-
-        def tell(progress: "Progress") -> None:
-            nonlocal failed
-            failed += progress.run is not None and not progress.run.ok
-            some_failed = f"{failed} failed · " if failed else ""
-            bar.update(task, completed=progress.done, description=some_failed + progress.text)
-
-        yield tell
+    return through(options.provider(spec, where, host), spec.bot.name)
 
 
 def _print(made: "Report", report: Path | None) -> None:
