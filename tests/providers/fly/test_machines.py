@@ -1,8 +1,10 @@
 """The stand-in's machines are processes: how they start, end, crash, and what they are given."""
 
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import psutil
@@ -312,8 +314,9 @@ def test_a_guest_that_there_is_not(house: House, kind: str, cpus: int, memory_mb
 
 
 @pytest.mark.skipif(isolation() != "disk", reason="only as root")
-def test_nothing_survives_a_test_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", _KILLED], stdout=subprocess.PIPE, text=True) as test:
+def test_nothing_survives_a_test_that_is_killed(tmp_path: Path) -> None:
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", _KILLED], env=env, stdout=subprocess.PIPE, text=True) as test:
         assert test.stdout is not None
         running = int(test.stdout.readline())
         until(lambda: psutil.Process(running).name() == "sleep")
