@@ -45,7 +45,12 @@ def finding(offer: Offer, verdict: Verdict, why: Refused, *, tested: bool) -> Fi
     message = " ".join((verdict.reason, *(f"({line})" for line in why.because)))
     fix = "; or ".join(why.instead)
     if tested and of_packets(verdict):
-        said = f"{verdict.reason} {OVERRIDE} overrules that: a call must prove it"
+        proof = (
+            "a call must prove it"
+            if verdict.layer == "udp-in"
+            else "`up` shows that the bot joins its room, and only somebody in the room can tell whether it is heard"
+        )
+        said = f"{verdict.reason} {OVERRIDE} overrules that: {proof}"
         return Finding("VD114", "warning", "packets", said, fix)
     match verdict.layer:
         case "udp-in" if isinstance(offer.udp_in, BoundUdp):

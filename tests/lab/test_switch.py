@@ -1,5 +1,6 @@
 """One bot, by one way after the other, on this machine: heard on each, no call cut, and no trace at the end."""
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -10,7 +11,11 @@ from typing import Any
 
 import pytest
 
+import tests.serve.rooms
 from tests.lab.local import Place
+from tests.serve.rooms import daily_standin
+from tests.serve.rooms.daily_standin import Daily
+from tests.serve.rooms.standin import standing
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -61,6 +66,36 @@ def test_round_and_back_with_a_heard_call_on_each(live: Place) -> None:
         assert live.run("up", "--json").json["changed"] is False
     assert tree(live.root) == before
     assert live.status()["release"] == release, "the very release it began with"
+
+
+async def test_by_the_phone_and_a_room_and_back(tmp_path: Path) -> None:
+    """Daily's API is a stand-in, and a stub of daily-python lies in the bot's folder: nobody is heard in the room."""
+    place = Place(tmp_path, udp="21060-21067")
+    place.talker()
+    shutil.copy(Path(tests.serve.rooms.__file__).with_name("stub_daily.py"), place.root / "daily.py")
+    (place.root / "requirements.txt").write_text("pipecat-ai[webrtc,websocket,daily]==1.14.0\n")
+    (tmp_path / "stub").mkdir()
+    bot = (place.root / "bot.py").read_bytes()
+    daily = Daily()
+    async with standing(daily):
+        secrets = tmp_path / "env"
+        stub = f"DAILY_API_KEY={daily_standin.KEY}\nDAILY_API_URL={daily.api}\nDAILY_STUB={tmp_path / 'stub'}\n"
+        secrets.write_text(SECRETS + stub)
+        try:
+            assert (await asyncio.to_thread(place.run, "secrets", "set", "--from", str(secrets))).code == 0
+            up = await asyncio.to_thread(place.run, "up", "--json", timeout=400)
+            assert up.code == 0, up
+            before = tree(place.root)
+            for kind in ("twilio", "daily", "webrtc"):
+                call = (await asyncio.to_thread(switch, place, kind))["call"]
+                assert call["ok"], call
+                assert (call.get("joined_ms") or 0) > 0 if kind == "daily" else call["first_word_ms"] > 0
+                assert (place.root / "bot.py").read_bytes() == bot
+            assert tree(place.root) == before
+            assert daily.made == 1
+            assert daily.rooms == {}, "the room is gone with its call"
+        finally:
+            await asyncio.to_thread(place.close)
 
 
 def test_a_call_goes_on_while_the_transport_changes_under_it(live: Place) -> None:

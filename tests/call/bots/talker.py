@@ -92,7 +92,14 @@ class Talker(FrameProcessor):
         await self.push_frame(tone(seconds))
 
 
+def daily() -> TransportParams:
+    from pipecat.transports.daily.transport import DailyParams
+
+    return DailyParams(audio_in_enabled=True, audio_out_enabled=True)
+
+
 TRANSPORTS = {
+    "daily": daily,
     "webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True),
     "websocket": lambda: FastAPIWebsocketParams(
         audio_in_enabled=True, audio_out_enabled=True, serializer=ProtobufFrameSerializer()
