@@ -46,6 +46,8 @@ class Deploy:
     cut: bool
     lost: int
     max_gap_ms: float
+    refusals: tuple[str, ...]
+    """What the second caller was told, each once."""
 
 
 class Listener(Thread):
@@ -58,6 +60,7 @@ class Listener(Thread):
         self.ready = Event()
         self.live_at: float | None = None
         self.away_s = 0.0
+        self.refusals: dict[str, None] = {}
 
     def run(self) -> None:
         asyncio.run(self._listen())
@@ -70,6 +73,7 @@ class Listener(Thread):
             made = await call(self._callee, Script(()), PATIENCE)
             if made.greeting is None:
                 nobody_since = nobody_since or began
+                self.refusals[made.error.message if made.error else "silence"] = None
             else:
                 self.ready.set()
                 if nobody_since is not None:
@@ -113,7 +117,13 @@ def measure_one(way: Way, number: int, sentences: int) -> Deploy:
     made = talk.made
     cut = len(made.turns) < sentences or not all(turn.voice_to_voice_ms is not None for turn in made.turns)
     found = Deploy(
-        listener.live_at - began, listener.away_s, command_s, cut, made.audio.lost, made.audio.max_gap_ms or 0.0
+        live_s=listener.live_at - began,
+        away_s=listener.away_s,
+        command_s=command_s,
+        cut=cut,
+        lost=made.audio.lost,
+        max_gap_ms=made.audio.max_gap_ms or 0.0,
+        refusals=tuple(listener.refusals),
     )
     tell(f"{way.name}: {found}")
     return found
