@@ -6,9 +6,13 @@ from contextlib import suppress
 
 
 class Clock:
-    """`monotonic` and `sleep` are what the client takes for its clock: a client that sleeps skips time for all."""
+    """`monotonic` and `sleep` are what the client takes for its clock: a client that sleeps skips time for all.
 
-    def __init__(self) -> None:
+    It really sleeps `nap_s`, so that processes get on while it waits for them.
+    """
+
+    def __init__(self, nap_s: float = 0.01) -> None:
+        self._nap_s = nap_s
         self._ahead = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._moved = asyncio.Event()
@@ -33,7 +37,7 @@ class Clock:
     def sleep(self, seconds: float, /) -> None:
         self.slept.append(seconds)
         self.advance(seconds)
-        time.sleep(0.01)
+        time.sleep(self._nap_s)
 
     async def pause(self, seconds: float) -> None:
         until = self.monotonic() + seconds

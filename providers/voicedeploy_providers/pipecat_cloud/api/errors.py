@@ -114,9 +114,9 @@ def uncertain(what: str) -> Uncertain:
 def refusal(what: str, response: httpx.Response, hide: Callable[[str], str]) -> ApiError:
     """The error that an answer other than 2xx means. `hide` takes out what must not be shown."""
     said, word = _said(response)
-    said = hide(said)[:_ENOUGH].strip() or f"HTTP {response.status_code}"
     kind, hint = _kind(response, said, word)
-    return kind(f"{what}: {said}", hint=hint, status=response.status_code, word=word)
+    shown = hide(said)[:_ENOUGH].strip() or f"HTTP {response.status_code}"
+    return kind(f"{what}: {shown}", hint=hint, status=response.status_code, word=word)
 
 
 _KEY = "make one at pipecat.daily.co → Settings → API keys"
