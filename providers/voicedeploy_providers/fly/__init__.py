@@ -17,18 +17,16 @@ from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
 from voicedeploy.transports import proved
-from voicedeploy_providers.fly import checks, inside, releasing
+from voicedeploy_providers.fly import checks, inside, leases, releasing
 from voicedeploy_providers.fly.api import Fly as Api
-from voicedeploy_providers.fly.generation import KEY, LIVE, OURS, PORT, Generation, generation
+from voicedeploy_providers.fly.api import Machine, Unanswered
+from voicedeploy_providers.fly.generation import KEY, LIVE, OURS, OWN, PORT, Generation, generation
 from voicedeploy_providers.fly.options import Options
 from voicedeploy_providers.fly.releasing import api
 from voicedeploy_providers.fly.secrets import AppSecrets
 from voicedeploy_providers.fly.seen import Seen, look, released
 from voicedeploy_providers.fly.sizes import SIZES, STOPPED_USD_PER_DAY
 from voicedeploy_providers.fly.target import MACHINE, Platform
-
-_LEASE_S = 600
-"""Longer than a deploy takes; a laptop that dies holds others up for so long."""
 
 
 class Fly:
@@ -88,8 +86,13 @@ class Fly:
         return Offer(NoUdp("Fly carries it only to a dedicated IPv4 address, which is not set up here"))
 
     def check(self, spec: Spec) -> list[Finding]:
-        names = self.secrets(spec.bot.name).names()
-        return checks.findings(spec, self._options, self._generation(spec), self._fly().platform.regions(), names)
+        try:
+            names = self.secrets(spec.bot.name).names()
+            regions = self._fly().platform.regions()
+        except Unanswered as error:
+            # Nothing has been begun.
+            raise NotReady(error.message, hint="the network from here, or status.flyio.net; then again") from error
+        return checks.findings(spec, self._options, self._generation(spec), regions, names)
 
     def render(self, spec: Spec) -> list[Artifact]:
         """The front's file and a machine's configuration; nobody is asked, and no token is needed."""
@@ -122,7 +125,7 @@ class Fly:
         draining = tuple(Draining(release, seen.sessions(release)) for release in sorted(others))
         cost = sum(self._cost(m.state == "started", m.config and m.config.guest) for m in seen.machines)
         down = [m for m in live if m.state != "started"]
-        reason = ", ".join(f"{m.name} is {m.state}" for m in down)
+        reason = "; ".join(filter(None, (_trouble(m, seen) for m in live))) or ("" if live else _BEGUN)
         ready = any(front.ready for front in fronts)
         state: State = "stopped" if len(down) == len(live) else "running" if ready and not down else "starting"
         return Status(
@@ -194,10 +197,11 @@ class Fly:
             self._holding[bot] = why
             stack.callback(self._holding.pop, bot)
             if fly.apps.get(app) is not None:
-                machines = sorted(fly.app(app).machines.list({OURS: bot}), key=lambda m: m.id)
+                # The oldest, so that machines which are made meanwhile do not make another lock.
+                machines = sorted(fly.app(app).machines.list({OURS: bot}), key=lambda m: (m.created_at, m.id))
                 if machines:
                     first = machines[0].id
-                    self._nonces[first] = stack.enter_context(fly.app(app).machines.leased(first, _LEASE_S, why))
+                    self._nonces[first] = stack.enter_context(leases.held(fly.app(app), first, why))
                     stack.callback(self._nonces.pop, first)
             yield
 
@@ -210,8 +214,8 @@ class Fly:
         self._want = want
         bot, made, seen = want.bot.name, self._generation(want), self._of(want.bot.name)
         app = made.app
-        release = made.release(tuple(f"{s.name}:{s.digest}" for s in seen.secrets if s.name != KEY))
-        live = have.release if have else None
+        release = made.release(tuple(f"{s.name}:{s.digest}" for s in seen.secrets if s.name not in OWN))
+        live = next((released(m) for m in seen.live), None)
         there = seen.of(release)
         whole = len(there) == made.count and all(seen.front(m).ready and m.metadata.get(LIVE) == "1" for m in there)
         retire, prune = releasing.retire(app, release, seen), releasing.prune(app, release, seen, self._options.keep)
@@ -221,6 +225,7 @@ class Fly:
         steps = [
             *releasing.app(app, self._options.org, seen),
             *self._image(made, release, seen),
+            *(releasing.secrets(app, release, seen) if len(there) < made.count else ()),
             *releasing.machines(made, record, self._image_name(app, release), self._regions(), seen),
             *releasing.start(app, made.names(release), seen, proved(record.transport)),
             *releasing.traffic(app, made.names(release), seen),
@@ -272,6 +277,24 @@ class Fly:
             steps.append(Step("-", "machine", f"{one.name}{calls}", Stop(f"{MACHINE}{one.name}", grace_s)))
         steps.append(Step("-", "app", f"{app}, with its addresses and secrets", Remove((api(app),)), commits=True))
         return Plan(self.name, have.bot, have.release, None, tuple(steps))
+
+
+_BEGUN = "an `up` did not come to its end: `voicedeploy up` finishes it, `voicedeploy down` takes it away"
+
+
+def _trouble(machine: Machine, seen: Seen) -> str:
+    """What is to be known of a machine that should serve."""
+    if machine.host_status == "unreachable":
+        return f"Fly does not reach the host of {machine.name}"
+    if machine.state != "started":
+        return f"{machine.name} is {machine.state}"
+    if machine.id in seen.changing:
+        return f"{machine.name} is being changed, and cannot be asked meanwhile"
+    crashed = [event for event in machine.events if event.exit_code]
+    if not crashed:
+        return ""
+    last = datetime.fromtimestamp(max(e.timestamp for e in crashed) / 1000, UTC).isoformat(timespec="seconds")
+    return f"{machine.name} crashed {len(crashed)} times, last at {last}, and was started again"
 
 
 def _now() -> str:

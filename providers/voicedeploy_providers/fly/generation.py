@@ -21,6 +21,9 @@ SOCKET = f"{FRONTS}/bot/release/front.sock"
 PYTHON = "/opt/voicedeploy/venv/bin/python"
 KEY = "VOICEDEPLOY_KEY"
 """The secret of the app that opens its fronts."""
+MARK = "VOICEDEPLOY_RELEASE"
+"""A secret that is written last: the version that comes back holds all that were set before, by whomever."""
+OWN = frozenset({KEY, MARK})
 OURS = "voicedeploy-bot"
 LIVE = "voicedeploy-live"
 """In a machine's metadata: "1" while callers are sent to it, "0" afterwards, nothing before."""
@@ -78,7 +81,7 @@ class Generation:
             # A front that has drained ends with 0, and the machine stays stopped.
             restart=Restart(policy="on-failure", max_retries=10),
             stop_config=Stop(signal="SIGTERM", timeout=f"{_STOP_S}s"),
-            metadata={**record.labels(), LIVE: ""},
+            metadata=record.labels(),
             services=(
                 Service(
                     protocol="tcp", internal_port=PORT, autostop="off", autostart=False,

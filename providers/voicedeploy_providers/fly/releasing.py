@@ -3,14 +3,17 @@
 from secrets import token_urlsafe
 
 from voicedeploy.deployment import Deployment
-from voicedeploy.plan import Call, Command, Door, Prove, Remove, Step, Write
-from voicedeploy_providers.fly.generation import KEY, LIVE, PYTHON, SOCKET, Generation
+from voicedeploy.plan import Call, Command, Door, Prove, Remove, Step, Stop, Write
+from voicedeploy_providers.fly.generation import KEY, LIVE, MARK, PYTHON, SOCKET, Generation
 from voicedeploy_providers.fly.seen import Seen, released
 from voicedeploy_providers.fly.target import MACHINE
 
 _READY_S = 300.0
 """A machine that is new in its region fetches the image first."""
 _FREE = ("shared_v4", "v6")
+_UNDO_S = 120.0
+_UNUSED_S = 3600.0
+"""Nobody should have been sent to a machine that was never live; if somebody was all the same, it is waited for."""
 
 
 def api(app: str, *more: str) -> str:
@@ -37,6 +40,14 @@ def app(name: str, org: str, seen: Seen) -> list[Step]:
     return steps
 
 
+def secrets(app: str, release: str, seen: Seen) -> list[Step]:
+    """Machines that are made now start with what was set before, however far behind Fly's hosts are."""
+    if not any(secret.name == KEY for secret in seen.secrets):
+        return []
+    mark = Write(api(app, "secrets", MARK), release.encode(), secret=True)
+    return [Step("~", "secrets", "as they are now, for the new machines", mark)]
+
+
 def machines(made: Generation, record: Deployment, image: str, regions: tuple[str, ...], seen: Seen) -> list[Step]:
     """Those of the release that are not there yet. Nobody is sent to them."""
     there = {m.name for m in seen.of(record.release)}
@@ -47,7 +58,7 @@ def machines(made: Generation, record: Deployment, image: str, regions: tuple[st
             "machine",
             f"{name}, {made.size.name}, {made.slots} calls",
             Call("POST", api(made.app, "machines"), body={"name": name, "regions": list(regions), "config": config}),
-            undo=Remove((machine(made.app, name),)),
+            undo=Stop(f"{MACHINE}{name}", _UNDO_S),
         )
         for name in made.names(record.release)
         if name not in there
@@ -73,15 +84,14 @@ def start(app: str, names: tuple[str, ...], seen: Seen, proved: str) -> list[Ste
 
 
 def traffic(app: str, names: tuple[str, ...], seen: Seen) -> list[Step]:
+    """From the first of them on nothing is taken back: somebody may talk there."""
     live = {m.name for m in seen.live}
     steps = []
     for name in names:
         if name in live:
             continue
         opened = Call("POST", machine(app, name, "uncordon"))
-        steps.append(
-            Step("~", "traffic", f"new calls to {name}", opened, undo=Call("POST", machine(app, name, "cordon")))
-        )
+        steps.append(Step("~", "traffic", f"new calls to {name}", opened, commits=True))
     for name in names:
         if name not in live:
             note = Call("PATCH", machine(app, name, "metadata"), body={LIVE: "1"})
@@ -105,7 +115,8 @@ def retire(app: str, release: str, seen: Seen) -> list[Step]:
                     Call("PATCH", machine(app, old.name, "metadata"), body={LIVE: "0"}),
                 )
             )
-        if old.metadata.get(LIVE) and front.answers and not front.draining:
+        used = old.metadata.get(LIVE) or front.sessions
+        if used and front.answers and not front.draining:
             calls = f"{front.sessions} calls end in their own time" if front.sessions else "no calls"
             drain = Call("POST", "http://front/drain", f"{old.name}:{SOCKET}", {})
             steps.append(Step("-", "machine", f"{old.name} drains, {calls}", drain))
@@ -116,10 +127,13 @@ def prune(app: str, release: str, seen: Seen, keep: int) -> list[Step]:
     """What nobody can want any more: what was never live, and older releases beyond `keep`, once they have stopped."""
     older = [r for r in seen.releases if r != release]
     kept = [r for r in older if any(m.metadata.get(LIVE) for m in seen.of(r))][:keep]
-    return [
-        Step("-", "machine", f"{m.name} of an older release", Remove((machine(app, m.name),)))
-        for r in older
-        if r not in kept
-        for m in seen.of(r)
-        if not m.metadata.get(LIVE) or m.state in ("stopped", "failed", "created", "suspended")
-    ]
+    steps = []
+    for old in (m for r in older if r not in kept for m in seen.of(r)):
+        if old.state in ("stopped", "failed", "created", "suspended"):
+            gone = Remove((machine(app, old.name),))
+            steps.append(Step("-", "machine", f"{old.name} of an older release", gone))
+        elif not old.metadata.get(LIVE) and not seen.front(old).sessions:
+            # An `up` that ended in the middle may have let callers in without saying so.
+            gone_when_empty = Stop(f"{MACHINE}{old.name}", _UNUSED_S)
+            steps.append(Step("-", "machine", f"{old.name}, which was never live", gone_when_empty))
+    return steps

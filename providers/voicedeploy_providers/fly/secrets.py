@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from voicedeploy_providers.fly.api import Fly
-from voicedeploy_providers.fly.generation import KEY
+from voicedeploy_providers.fly.generation import OWN
+from voicedeploy_providers.fly.seen import found
 
 
 class AppSecrets:
@@ -13,13 +14,13 @@ class AppSecrets:
         self._org = org
 
     def names(self) -> tuple[str, ...]:
-        if self._fly().apps.get(self._app) is None:
+        if found(self._fly(), self._app) is None:
             return ()
-        return tuple(sorted(s.name for s in self._fly().app(self._app).secrets.list() if s.name != KEY))
+        return tuple(sorted(s.name for s in self._fly().app(self._app).secrets.list() if s.name not in OWN))
 
     def update(self, values: Mapping[str, str | None]) -> None:
         """They belong to an app, so that is made first where it is not there: it costs nothing."""
         fly = self._fly()
-        if fly.apps.get(self._app) is None:
+        if found(fly, self._app) is None:
             fly.apps.create(self._app, self._org)
         fly.app(self._app).secrets.update(values)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from voicedeploy.deployment import Deployment
 from voicedeploy.errors import Locked, StepFailed
-from voicedeploy_providers.fly.api import App, AppRecord, Fly, Ip, Machine, Secret
+from voicedeploy_providers.fly.api import App, AppRecord, Fly, Forbidden, Ip, Machine, NameTaken, Secret
 from voicedeploy_providers.fly.generation import FRONTS, LIVE, OURS, PYTHON
 from voicedeploy_providers.fly.inside import ASK, run
 
@@ -31,6 +31,8 @@ class Seen:
     machines: tuple[Machine, ...] = ()
     fronts: dict[str, Front] = field(default_factory=dict)
     """By the machine's id; of those that run."""
+    changing: frozenset[str] = frozenset()
+    """Ids of machines that somebody else holds, so that nothing can be asked there."""
 
     def of(self, release: str) -> tuple[Machine, ...]:
         return tuple(m for m in self.machines if released(m) == release)
@@ -53,7 +55,9 @@ class Seen:
 
     @property
     def deployment(self) -> Deployment | None:
-        return next((d for m in self.live if (d := Deployment.from_labels(m.metadata))), None)
+        """What is live; where nothing is, what an `up` began with, so that it can be taken away."""
+        newest = sorted(self.machines, key=lambda m: m.created_at, reverse=True)
+        return next((d for m in (*self.live, *newest) if (d := Deployment.from_labels(m.metadata))), None)
 
 
 def released(machine: Machine) -> str:
@@ -62,23 +66,39 @@ def released(machine: Machine) -> str:
 
 def look(fly: Fly, app: str, bot: str, nonces: Mapping[str, str], *, closely: bool = True) -> Seen:
     """`closely`: the fronts are asked too, each by a program on its machine. `nonces`: of leases held here."""
-    there = fly.apps.get(app)
+    there = found(fly, app)
     if there is None:
         return Seen()
     mine = fly.app(app)
     machines = mine.machines.list({OURS: bot})
-    fronts = dict(_fronts(mine, machines, nonces)) if closely else {}
-    return Seen(there, mine.ips.list(), mine.secrets.list(), machines, fronts)
+    changing: set[str] = set()
+    fronts = dict(_fronts(mine, machines, nonces, changing)) if closely else {}
+    return Seen(there, mine.ips.list(), mine.secrets.list(), machines, fronts, frozenset(changing))
 
 
-def _fronts(app: App, machines: tuple[Machine, ...], nonces: Mapping[str, str]) -> Iterator[tuple[str, Front]]:
+def found(fly: Fly, app: str) -> AppRecord | None:
+    """`NameTaken` where it is an app of somebody else's."""
+    try:
+        return fly.apps.get(app)
+    except Forbidden as error:
+        hint = (
+            'choose another name: [provider.fly] app = "…"; if the app is yours, the token is of another organization'
+        )
+        raise NameTaken(error.message, hint=hint, status=error.status, request_id=error.request_id) from error
+
+
+def _fronts(
+    app: App, machines: tuple[Machine, ...], nonces: Mapping[str, str], changing: set[str]
+) -> Iterator[tuple[str, Front]]:
     for machine in machines:
         if machine.state != "started":
             continue
         try:
             said = run(app, machine.id, (PYTHON, "-I", "-m", ASK, "fronts", FRONTS), nonce=nonces.get(machine.id, ""))
-        except (StepFailed, Locked):
-            # It does not answer, or somebody else is changing it.
+        except Locked:
+            changing.add(machine.id)
+            continue
+        except StepFailed:
             continue
         for line in said.splitlines():
             front = json.loads(line)

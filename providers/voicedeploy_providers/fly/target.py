@@ -8,15 +8,16 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from voicedeploy import front
-from voicedeploy.errors import NotReady, StepFailed
+from voicedeploy.errors import Locked, NotReady, StepFailed
 from voicedeploy.image import Account, Recipe, Reference, build, push
 from voicedeploy.image.registry import Registry
 from voicedeploy.plan import Action, Call, Command, Prove, Publish, Question, Remove, Start, Stop, Upload, Write
 from voicedeploy_providers.fly import inside
-from voicedeploy_providers.fly.api import Config, Fly, Machine, NoCapacity
+from voicedeploy_providers.fly.api import Changed, Config, Fly, Machine, NameTaken, NoCapacity
 from voicedeploy_providers.fly.generation import PYTHON, SOCKET
 
 MACHINE = "machine:"
@@ -39,6 +40,8 @@ class Platform:
         self._secrets_version = 0
         self._ids: dict[str, str] = {}
         self._nonces = nonces
+        self._theirs: set[str] = set()
+        """Names of what another `up` made at the same time: not ours to take back."""
 
     def ask(self, question: Question) -> str:
         if isinstance(question, Call):
@@ -118,7 +121,7 @@ class Platform:
         path, body = call.url.removeprefix("fly:"), call.body or {}
         match path.strip("/").split("/"):
             case ["apps"]:
-                self._fly.apps.create(body["app_name"], body["org_slug"])
+                self._make_app(body["app_name"], body["org_slug"])
             case ["apps", _, "ip_assignments"]:
                 return self._app.ips.assign(body["type"]).ip
             case ["apps", _, "machines"]:
@@ -133,6 +136,14 @@ class Platform:
                 raise TypeError(f"no such request: {call.method} {path}")
         return ""
 
+    def _make_app(self, name: str, org: str) -> None:
+        try:
+            self._fly.apps.create(name, org)
+        except NameTaken as error:
+            self._theirs.add(name)
+            hint = 'choose another name: [provider.fly] app = "…"; if it is yours, `voicedeploy up` again'
+            raise NameTaken(error.message, hint=hint, status=error.status, request_id=error.request_id) from error
+
     def _create(self, body: Mapping[str, Any]) -> str:
         config = Config.model_validate(body["config"])
         config = config.model_copy(update={"image": self._by_digest(config.image)})
@@ -145,6 +156,12 @@ class Platform:
             except NoCapacity as error:
                 refused = error
                 continue
+            except NameTaken as error:
+                self._theirs.add(body["name"])
+                raise Locked(
+                    f"{body['name']} is being made by another `voicedeploy up`",
+                    hint="wait until that is over, then `voicedeploy up` again",
+                ) from error
             self._ids[made.name] = made.id
             return f"{made.name} in {made.region}"
         assert refused is not None
@@ -153,7 +170,8 @@ class Platform:
     def _remove(self, path: str) -> None:
         match path.removeprefix("fly:").strip("/").split("/"):
             case ["apps", app]:
-                self._fly.apps.delete(app)
+                if app not in self._theirs:
+                    self._fly.apps.delete(app)
             case ["apps", _, "machines", name]:
                 if found := self._find(name):
                     self._app.machines.destroy(found.id, force=True, nonce=self._nonce(name))
@@ -164,11 +182,13 @@ class Platform:
         """Lets calls end in their own time, and takes the machine away."""
         name = machine.removeprefix(MACHINE)
         found = self._find(name)
-        if found is None:
+        if found is None or name in self._theirs:
             return ""
         left = 0
         if found.state == "started":
-            left = self._drain(found, grace_s)
+            # It may end by itself at any moment.
+            with suppress(Changed):
+                left = self._drain(found, grace_s)
         self._app.machines.destroy(found.id, force=True, nonce=self._nonce(name))
         return f"{left} calls cut" if left else ""
 
