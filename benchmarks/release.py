@@ -71,9 +71,9 @@ class Listener(Thread):
         while time.monotonic() < until:
             began = time.monotonic()
             made = await call(self._callee, Script(()), PATIENCE)
-            if made.greeting is None:
+            if made.error is not None:
                 nobody_since = nobody_since or began
-                self.refusals[made.error.message if made.error else "silence"] = None
+                self.refusals[made.error.message] = None
             else:
                 self.ready.set()
                 if nobody_since is not None:
