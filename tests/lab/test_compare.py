@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,8 +34,8 @@ def side(name: str, front: Served) -> Side:
     return Side(name, Callee.parse(front.url, key=front.key))
 
 
-def behind(link: SlowLink) -> dict[str, str]:
-    return {"bot": TALK, "host": link.address, "namespace": link.namespace}
+def behind(link: SlowLink) -> AbstractContextManager[Served]:
+    return served(slots=2, bot=TALK, host=link.address, namespace=link.namespace)
 
 
 def total(contrast: Contrast, figure: str) -> Difference:
@@ -54,8 +54,8 @@ async def test_an_injected_distance_is_found_and_said_to_be_one() -> None:
     with (
         slow_link(30, number=0) as short,
         slow_link(130, number=1) as long,
-        served(slots=2, **behind(short)) as near,
-        served(slots=2, **behind(long)) as far,
+        behind(short) as near,
+        behind(long) as far,
     ):
         made = heard(await compare([side("near", near), side("far", far)], SHORT, QUICK, rounds=ROUNDS))
     (contrast,) = made.contrasts
@@ -96,7 +96,7 @@ def test_the_command_shows_it_all(tmp_path: Path) -> None:
         )  # fmt: skip
         sessions = [front.client.status().sessions for front in (one, other)]
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sessions == [(), ()] or sessions == [[], []]
+    assert not any(sessions)
     head, heard_in, *rest = done.stdout.splitlines()
     assert head.split() == ["one", "other", "apart"]
     assert heard_in.split() == ["heard", "8", "of", "8", "8", "of", "8"]
@@ -118,11 +118,15 @@ async def pausing(front: Served, *, before: bytes, seconds: float) -> AsyncItera
             tasks.add(asyncio.create_task(passed_on(source, target)))
 
     async def passed_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while piece := await source.read(65_536):
-            if piece.startswith(before):
-                await asyncio.sleep(seconds)
-            target.write(piece)
-        target.close()
+        try:
+            while piece := await source.read(65_536):
+                if piece.startswith(before):
+                    await asyncio.sleep(seconds)
+                target.write(piece)
+        except ConnectionError:  # whoever hangs up first
+            pass
+        finally:
+            target.close()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, family=socket.AF_INET)
     try:
