@@ -1,0 +1,230 @@
+"""Bots behind the stand-in of Pipecat Cloud: built of what would be uploaded, and heard through the session proxy."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from uv import find_uv_bin
+from voicedeploy_providers.pipecat_cloud.api import AgentRecord, PipecatCloud, Wanted
+from voicedeploy_providers.pipecat_cloud.context import Context, Recipe, artifacts, pack
+
+from tests.lab.local import REQUIREMENTS, TALKER
+from tests.providers.pipecat_cloud.folders import NASTY, plain, write
+from tests.providers.pipecat_cloud.standin import Standin
+from voicedeploy.call import Callee, CallOptions, Run, Script, call
+from voicedeploy.init.make import Services, artifacts_of
+from voicedeploy.network import Transport
+from voicedeploy.spec import Spec, load
+
+pytestmark = pytest.mark.lab
+
+NAME = "talker"
+RECIPE = Recipe(NAME, "us-west", min_agents=1, max_agents=1, secret_set="talker-secrets")  # noqa: S106
+
+
+@pytest.fixture
+def standin() -> Iterator[Standin]:
+    with Standin() as standin:
+        standin.settings.building_s = 0.5
+        yield standin
+        wrong = list(standin.violations)
+    assert not wrong
+
+
+@pytest.fixture
+def cloud(standin: Standin) -> Iterator[PipecatCloud]:
+    with PipecatCloud(standin.private, standin.public, standin.places, clock=standin.clock) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def talker(tmp_path: Path) -> Spec:
+    root = tmp_path / "project"
+    write(root, "bot.py", TALKER.read_text())
+    write(root, "requirements.txt", REQUIREMENTS)
+    write(root, "voicedeploy.toml", f'[bot]\nname = "{NAME}"\nsecrets = ["GREETS_S"]\n')
+    write(root, ".env", "GREETS_S=0.5\nOPENAI_API_KEY=sk-hunter2hunter2hunter2\n")
+    return load(root / "voicedeploy.toml")
+
+
+def deployed(cloud: PipecatCloud, context: Context, *, most: int = 1) -> AgentRecord:
+    """As a deployment goes: secrets, build, agent, and until it is live."""
+    cloud.secrets.put("talker-secrets", {"GREETS_S": "0.5"}, region="us-west")
+    cloud.secrets.wait("talker-secrets")
+    build = cloud.builds.wait(cloud.builds.create(context.packed, context.hash, region="us-west").id)
+    wanted = Wanted(build_id=build.id, secret_set="talker-secrets", min_agents=1, max_agents=most)  # noqa: S106
+    made = cloud.agents.create(NAME, wanted, region="us-west")
+    return cloud.agents.wait(NAME, made.desired_deployment_id, timeout_s=3000)
+
+
+def heard(standin: Standin, options: CallOptions | None = None, turns: int = 1) -> Run:
+    callee = Callee.parse(standin.site(NAME), key=standin.org.public)
+    return asyncio.run(call(callee, Script.demo(turns), options or CallOptions(quiet_s=0.5)))
+
+
+def test_a_call_through_the_proxy_is_heard(standin: Standin, cloud: PipecatCloud, talker: Spec) -> None:
+    deployed(cloud, pack(talker, artifacts(talker, RECIPE)))
+    for _ in range(2):
+        run = heard(standin)
+        assert run.ok, run.error
+        assert run.greeted and run.answered == 1
+        assert run.first_word_ms is not None and run.first_word_ms < 3000
+    first, second = reversed(cloud.agent(NAME).sessions.list())
+    assert first.ended_at and first.completion_status == "success" and not first.cold_start
+    assert second.session_id == run.session_id
+    assert any(run.session_id in line.log for line in cloud.agent(NAME).logs.last(session=run.session_id))
+
+
+def test_who_calls_beyond_what_there_may_be_is_told_so(standin: Standin, cloud: PipecatCloud, talker: Spec) -> None:
+    deployed(cloud, pack(talker, artifacts(talker, RECIPE)))
+    holding = cloud.agent(NAME).sessions.start("webrtc")
+    busy = heard(standin)
+    assert busy.error is not None and busy.error.layer == "busy"
+    cloud.agent(NAME).sessions.stop(holding.session_id)
+    patient = heard(standin, CallOptions(quiet_s=0.5, busy_wait_s=20))
+    assert patient.ok, patient.error
+    stranger = replace(Callee.parse(standin.site(NAME)), key="pk_of_somebody")
+    refused = asyncio.run(call(stranger, Script.demo(0), CallOptions()))
+    assert refused.error is not None and refused.error.layer == "refused"
+
+
+def test_a_running_call_outlives_a_deployment(standin: Standin, cloud: PipecatCloud, talker: Spec) -> None:
+    before = deployed(cloud, pack(talker, artifacts(talker, RECIPE)), most=2)
+
+    async def meanwhile() -> tuple[Run, AgentRecord]:
+        callee = Callee.parse(standin.site(NAME), key=standin.org.public)
+        calling = asyncio.create_task(call(callee, Script.demo(3), CallOptions(quiet_s=0.5)))
+        while not standin.agent(NAME).active():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+        after = await asyncio.to_thread(cloud.agents.update, before, Wanted(), force=True)
+        live = await asyncio.to_thread(cloud.agents.wait, NAME, after.desired_deployment_id, timeout_s=3000)
+        return await calling, live
+
+    run, live = asyncio.run(meanwhile())
+    assert run.ok and run.answered == 3, run.error
+    next_one = heard(standin)
+    assert next_one.ok
+    newest, oldest = cloud.agent(NAME).sessions.list()
+    assert oldest.deployment_id == before.desired_deployment_id
+    assert newest.deployment_id == live.desired_deployment_id
+
+
+def test_the_bot_that_init_makes_is_heard(standin: Standin, cloud: PipecatCloud, tmp_path: Path) -> None:
+    for artifact in artifacts_of(NAME, Transport.WEBRTC, Services.OFFLINE, "local"):
+        write(tmp_path, artifact.path, artifact.text)
+    spec = load(tmp_path / "voicedeploy.toml")
+    deployed(cloud, pack(spec, artifacts(spec, RECIPE)))
+    run = heard(standin)
+    assert run.ok and run.answered == 1, run.error
+
+
+# --- the vendor's own tool ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the vendor's package in it, and nothing of ours."""
+    home, uv = tmp_path_factory.mktemp("pipecatcloud") / "venv", find_uv_bin()
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(home)], check=True, timeout=60)
+    install = [uv, "pip", "install", "--quiet", "--python", str(home), "pipecatcloud==1.4.0"]
+    subprocess.run(install, check=True, timeout=120)
+    return home / "bin" / "python"
+
+
+class Vendor:
+    def __init__(self, python: Path, standin: Standin, home: Path) -> None:
+        self._python = python
+        # Nothing of the person who runs the test: neither a login nor settings.
+        self._env = {"PATH": os.environ["PATH"], "HOME": str(home), "PIPECAT_CONFIG_PATH": str(home / "none.toml")}
+        self._env |= {**standin.tool_environment(), "PIPECAT_OUTPUT": "json", "NO_COLOR": "1"}
+
+    def run(self, *words: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+        code = "from pipecatcloud.cli.entry_point import entrypoint_cli_typer as tool; tool()"
+        return self.python(code, *words, cwd=cwd)
+
+    def python(self, code: str, *words: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+        argv = [str(self._python), "-c", code, *words]
+        return subprocess.run(argv, cwd=cwd, env=self._env, capture_output=True, text=True, timeout=110, check=False)
+
+
+@pytest.fixture
+def vendor(tool: Path, standin: Standin, tmp_path: Path) -> Vendor:
+    (tmp_path / "home").mkdir()
+    return Vendor(tool, standin, tmp_path / "home")
+
+
+def rendered(spec: Spec) -> Path:
+    for artifact in artifacts(spec, RECIPE):
+        write(spec.root, artifact.path, artifact.text)
+    return spec.root
+
+
+PACK = """
+import json, sys
+from pathlib import Path
+from pipecatcloud._utils.build_utils import create_deterministic_tarball, get_exclusions
+
+for folder in sys.argv[1:]:
+    made = create_deterministic_tarball(folder, get_exclusions(Path(folder).resolve()))
+    print(json.dumps([made.context_hash, made.file_count, made.total_size]))
+"""
+
+
+def test_the_vendors_tool_makes_the_same_context_of_each_nasty_folder(vendor: Vendor, tmp_path: Path) -> None:
+    folders, ours = [], []
+    for make in NASTY:
+        root = tmp_path / make.__name__ / "bot"
+        root.mkdir(parents=True)
+        plain(root)
+        make(root)
+        spec = load(root / "voicedeploy.toml")
+        context = pack(spec, artifacts(spec, RECIPE))
+        ours.append([context.hash, len(context.files), context.size])
+        folders.append(str(rendered(spec)))
+    said = vendor.python(PACK, *folders)
+    assert [json.loads(line) for line in said.stdout.splitlines()] == ours, said.stderr
+
+
+def test_the_vendors_tool_takes_the_same_folder(
+    vendor: Vendor, standin: Standin, cloud: PipecatCloud, talker: Spec
+) -> None:
+    """With our secrets and our build: it finds both, and makes the agent that we then see."""
+    context = pack(talker, artifacts(talker, RECIPE))
+    cloud.secrets.put("talker-secrets", {"GREETS_S": "0.5"}, region="us-west")
+    cloud.secrets.wait("talker-secrets")
+    built = cloud.builds.wait(cloud.builds.create(context.packed, context.hash, region="us-west").id)
+    said = vendor.run("deploy", "--yes", "--no-credentials", cwd=rendered(talker))
+    assert said.returncode == 0, said.stdout + said.stderr
+    found = cloud.agents.get(NAME)
+    assert found is not None and found.live
+    assert found.deployment.spec.image == built.image_uri
+    assert (found.auto_scaling.min_replicas, found.auto_scaling.max_replicas) == (1, 1)
+    assert found.deployment.spec.max_session_duration_seconds == RECIPE.max_session_s
+    assert list(standin.world.builds) == [built.id]
+    run = heard(standin)
+    assert run.ok, run.error
+
+
+def test_the_vendors_tool_sees_our_deployment(vendor: Vendor, cloud: PipecatCloud, talker: Spec) -> None:
+    live = deployed(cloud, pack(talker, artifacts(talker, RECIPE)))
+    seen = vendor.run("agent", "status", NAME)
+    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert live.desired_deployment_id in seen.stdout
+    assert NAME in vendor.run("agent", "list").stdout
+    assert "talker-secrets" in vendor.run("secrets", "list").stdout
+    start = "import asyncio, json, os, sys; from pipecatcloud.session import Session; print(json.dumps(asyncio.run(" + (
+        "Session(sys.argv[1], os.environ['PIPECAT_DEFAULT_PUBLIC_KEY']).start())))"
+    )
+    started: dict[str, Any] = json.loads(vendor.python(start, NAME).stdout.splitlines()[-1])
+    assert started["sessionId"] == cloud.agent(NAME).sessions.list()[0].session_id
+    again = vendor.run("deploy", "--yes", "--no-credentials", cwd=rendered(talker))
+    assert again.returncode == 0
+    after = cloud.agents.get(NAME)
+    assert after is not None and after.desired_deployment_id == live.desired_deployment_id
