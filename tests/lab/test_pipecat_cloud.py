@@ -59,7 +59,13 @@ def deployed(cloud: PipecatCloud, context: Context, *, most: int = 1) -> AgentRe
     cloud.secrets.put("talker-secrets", {"GREETS_S": "0.5"}, region="us-west")
     cloud.secrets.wait("talker-secrets")
     build = cloud.builds.wait(cloud.builds.create(context.packed, context.hash, region="us-west").id)
-    wanted = Wanted(build_id=build.id, secret_set="talker-secrets", min_agents=1, max_agents=most)  # noqa: S106
+    wanted = Wanted(
+        build_id=build.id,
+        secret_set=RECIPE.secret_set,
+        min_agents=1,
+        max_agents=most,
+        max_session_s=RECIPE.max_session_s,
+    )
     made = cloud.agents.create(NAME, wanted, region="us-west")
     return cloud.agents.wait(NAME, made.desired_deployment_id, timeout_s=3000)
 
