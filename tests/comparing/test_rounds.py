@@ -56,6 +56,7 @@ async def test_the_handshake_is_timed_without_the_name() -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.timeout(600)
 async def test_injected_pauses_are_found_where_they_are() -> None:
     """300 ms before `/start` is answered, 200 ms before the bot answers, and none."""
     async with (
