@@ -2,20 +2,26 @@
 
 import asyncio
 import socket
+from collections import Counter
+from itertools import pairwise
 
 import pytest
 
+from tests.call.socketbot import SocketBot, tone
+from tests.call.socketbot import running as answering
 from tests.call.stub import Front, running
 from tests.call.test_client import QUICK, SHORT
-from voicedeploy.call import Callee
+from voicedeploy.call import Callee, Script
+from voicedeploy.call.goals import PHONE, WEB
 from voicedeploy.comparing import Comparison, Progress, Side, answer, compare
 from voicedeploy.comparing.knock import round_trip_ms
+from voicedeploy.comparing.rounds import order
 from voicedeploy.errors import UsageError
 
 NOWHERE = "http://127.0.0.1:9/"
 
 
-async def test_each_round_begins_with_another_side() -> None:
+async def test_two_rounds_by_turns() -> None:
     told: list[Progress] = []
     async with running(Front()) as one, running(Front()) as other:
         made = await compare([Side("a", one), Side("b", other)], SHORT, QUICK, rounds=2, progress=told.append)
@@ -30,6 +36,24 @@ async def test_each_round_begins_with_another_side() -> None:
             assert pieces.network + pieces.start + pieces.bot == pytest.approx(run.first_word_ms)
 
 
+async def test_a_phone_and_a_browser_can_be_compared() -> None:
+    """Each over its own transport; the socket has no ICE and no DTLS, and its round trip comes from pings."""
+
+    async def greets(bot: SocketBot) -> None:
+        await bot.play(tone(0.3))
+
+    async with running(Front()) as browser, answering(SocketBot(greets=greets)) as phone:
+        made = await compare([Side("browser", browser), Side("phone", phone)], Script(()), QUICK, rounds=1)
+    assert made.ok, [run.error for side in made.outcomes for run in side.report.runs]
+    one, other = made.outcomes
+    assert (one.report.transport, other.report.transport) == ("webrtc", "twilio")
+    assert (one.goals[0], other.goals[0]) == (WEB, PHONE)
+    (pieces,), (run,) = other.first_words, other.report.runs
+    assert other.way is not None and not other.way.assumed
+    assert pieces is not None and run.first_word_ms is not None
+    assert pieces.network + pieces.start + pieces.bot == pytest.approx(run.first_word_ms)
+
+
 async def test_a_side_that_is_never_heard_ends_it_after_three_rounds() -> None:
     async with running(Front(greets_after_s=0.0)) as one:
         made = await compare([Side("up", one), Side("down", Callee.parse(NOWHERE))], SHORT, QUICK, rounds=9)
@@ -37,6 +61,15 @@ async def test_a_side_that_is_never_heard_ends_it_after_three_rounds() -> None:
     up, down = made.outcomes
     assert up.report.ok and down.report.summary.failures == {"signalling": 3}
     assert answer(made)["sides"][1]["round_trip_ms"] == {"signalling": None, "media": None, "assumed": True}
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_everybody_is_first_and_after_everybody(count: int) -> None:
+    rounds = [order(number, count) for number in range(2 * count)]
+    assert all(sorted(one) == list(range(count)) for one in rounds)
+    assert Counter(one[0] for one in rounds) == dict.fromkeys(range(count), 2)
+    before = [(a, b) for one in rounds for a, b in pairwise(one)]
+    assert Counter(before)[0, 1] == Counter(before)[1, 0] > 0
 
 
 async def test_sides_need_names_of_their_own() -> None:

@@ -137,7 +137,8 @@ def _one(run: "Run") -> None:
     gap = f"jitter {audio.jitter_ms:.1f} ms, largest gap {audio.max_gap_ms or 0:.0f} ms"
     show.line(f"audio           {audio.packets} packets, {audio.lost} lost, {gap}")
     if run.candidate_pair is not None:
-        show.line(f"path            {run.candidate_pair.local} → {run.candidate_pair.remote}")
+        there = f", {run.round_trip_ms:.0f} ms there and back" if run.round_trip_ms is not None else ""
+        show.line(f"path            {run.candidate_pair.local} → {run.candidate_pair.remote}{there}")
     show.line()
 
 

@@ -62,7 +62,7 @@ async def compare(
     ways: list[list[float | None]] = [[] for _ in sides]
     done, total = 0, rounds * len(sides)
     for number in range(rounds):
-        for at in _order(number, len(sides)):
+        for at in order(number, len(sides)):
             if done:
                 await asyncio.sleep(REST_S)
             told = Progress(done, total, sides[at].name, "")
@@ -85,5 +85,7 @@ def _tell(tell: Callable[[Progress], None], told: Progress, text: str) -> None:
     tell(replace(told, text=text))
 
 
-def _order(number: int, count: int) -> list[int]:
-    return [(number + at) % count for at in range(count)]
+def order(number: int, count: int) -> list[int]:
+    """Who is called when in a round. Nobody is always first, or always after the same one, whose end may disturb."""
+    turned = [(number // 2 + at) % count for at in range(count)]
+    return turned[::-1] if number % 2 else turned
