@@ -4,86 +4,13 @@ What only the platform itself can show is in docs/guide/fly.md.
 """
 
 import json
-import shlex
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.lab.local import Place, Result
-from tests.providers.fly.standin import Image, Standin, Trap
+from tests.lab.desk import APP, Desk, until
+from tests.providers.fly.standin import Standin, Trap
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
-
-APP = "talker"
-# A machine sees this computer, with a disk of its own laid over it: so the image of a test is a few links and a copy.
-BEGIN = """
-mkdir -p /opt/voicedeploy /opt/bot && ln -sfn {venv} /opt/voicedeploy/venv && ln -sfn {venv} /opt/bot/venv
-cp -r {project} /opt/bot/app && cd /opt/bot/app
-exec /opt/voicedeploy/venv/bin/python -P -m voicedeploy.serve /opt/bot/front.toml
-"""
-
-
-class Desk(Place):
-    """A project and a laptop with a token, before a platform."""
-
-    def __init__(self, root: Path, fly: Standin) -> None:
-        super().__init__(root, udp="21940-21947")
-        self.fly = fly
-        venv = Path(sys.executable).parents[1]
-        begin = BEGIN.format(venv=shlex.quote(str(venv)), project=shlex.quote(str(self.root)))
-        fly.images.add("talker", Image(("sh", "-c", begin)))
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**super().environment, **self.fly.environment(APP)}
-
-    def spec(self, *, name: str = APP, slots: int = 2, session: str = "", regions: str = '["fra"]') -> None:
-        (self.root / "voicedeploy.toml").write_text(
-            f'[bot]\nname = "{name}"\nprovider = "fly"\n[transport]\nkind = "websocket"\n[session]\n{session}\n'
-            f'[pool]\nmin = 1\nmax = {slots}\n[provider.fly]\nimage = "talker"\nregion = {regions}\n'
-        )
-
-    def up(self, *more: str) -> Result:
-        return self.run("up", "--yes", *more, timeout=300)
-
-    def machines(self) -> dict[str, str]:
-        return {machine.name: machine.state for machine in self.fly.app(APP).alive()}
-
-    def close(self) -> None:
-        for program in self._running:
-            if program.poll() is None:
-                program.kill()
-            program.communicate()
-        self._running.clear()
-        (self.root / "voicedeploy.toml").unlink(missing_ok=True)
-        super().close()
-
-
-@pytest.fixture
-def fly() -> Iterator[Standin]:
-    with Standin() as fly:
-        yield fly
-        wrong = list(fly.violations)
-    assert not wrong
-
-
-@pytest.fixture
-def desk(tmp_path: Path, fly: Standin) -> Iterator[Desk]:
-    desk = Desk(tmp_path, fly)
-    desk.talker()
-    yield desk
-    desk.close()
-
-
-def until(true: "object", within_s: float = 60) -> None:
-    assert callable(true)
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.2)
 
 
 def test_from_nothing_to_a_voice_and_back_to_nothing(desk: Desk, fly: Standin) -> None:

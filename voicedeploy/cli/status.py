@@ -44,6 +44,8 @@ def status(
             show.line(f"{state.deployment.bot}: {state.reason}")
         if state.disk_free is not None:
             show.line(f"{state.deployment.bot}: {state.disk_free / 2**30:.1f} GB of disk free")
+        if state.cost_per_day is not None:
+            show.line(f"{state.deployment.bot}: about ${state.cost_per_day:.2f} a day, calls or none")
         if id(state) in links:
             show.line(f"{state.deployment.bot}: {links[id(state)]}")
         for old in state.draining:

@@ -186,23 +186,28 @@ class Fly:
     def _held(self, bot: str, why: str) -> Iterator[None]:
         """A lease on one machine of the bot: whoever wants to change the bot wants that one.
 
-        Before there is a machine, Fly has nothing to hold. Two who begin at once make machines of the same names then,
-        if they have the same release; otherwise two generations, of which the next `up` retires one.
+        Before there is a machine, Fly has nothing to hold: the first one that is made is held as soon as it is there.
+        Of two who begin at once one makes the app, or else the machine of a name. With two releases there are two
+        generations, of which the next `up` retires one.
         """
         if bot in self._holding:
             raise Locked(f"{bot} is being changed by this very program: {self._holding[bot]}", hint="wait for it")
         fly, app = self._fly(), self._app(bot)
-        self._target = Platform(fly, app, self._nonces, self._recipe)
         with ExitStack() as stack:
+
+            def take(machine: str) -> None:
+                if not self._nonces:
+                    self._nonces[machine] = stack.enter_context(leases.held(fly.app(app), machine, why))
+                    stack.callback(self._nonces.pop, machine)
+
+            self._target = Platform(fly, app, self._nonces, self._recipe, take)
             self._holding[bot] = why
             stack.callback(self._holding.pop, bot)
             if fly.apps.get(app) is not None:
                 # The oldest, so that machines which are made meanwhile do not make another lock.
                 machines = sorted(fly.app(app).machines.list({OURS: bot}), key=lambda m: (m.created_at, m.id))
                 if machines:
-                    first = machines[0].id
-                    self._nonces[first] = stack.enter_context(leases.held(fly.app(app), first, why))
-                    stack.callback(self._nonces.pop, first)
+                    take(machines[0].id)
             yield
 
     def lock(self, bot: str, why: str) -> AbstractContextManager[None]:

@@ -28,7 +28,7 @@ def app(name: str, org: str, seen: Seen) -> list[Step]:
     steps = []
     if seen.app is None:
         made = Call("POST", "fly:/apps", body={"app_name": name, "org_slug": org})
-        steps.append(Step("+", "app", f"{name} of {org}", made, undo=Remove((api(name),))))
+        steps.append(Step("+", "app", f"{name} of {org}", made, undo=Call("DELETE", api(name))))
     have = {ip.kind for ip in seen.ips}
     for kind in _FREE:
         if kind not in have and not (kind == "shared_v4" and "v4" in have):
@@ -56,7 +56,7 @@ def machines(made: Generation, record: Deployment, image: str, regions: tuple[st
         Step(
             "+",
             "machine",
-            f"{name}, {made.size.name}, {made.slots} calls",
+            f"{name}, {made.size.name}, {made.slots} calls, ${made.size.usd_per_day:.2f} a day",
             Call("POST", api(made.app, "machines"), body={"name": name, "regions": list(regions), "config": config}),
             undo=Stop(f"{MACHINE}{name}", _UNDO_S),
         )

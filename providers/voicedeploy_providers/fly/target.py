@@ -29,10 +29,16 @@ _STARTED_S = 300.0
 
 
 class Platform:
-    """One bot at Fly. `recipe` is of the image that a `Publish` asks for; `nonces` are of leases that are held."""
+    """One bot at Fly. `recipe` is of the image that a `Publish` asks for; `nonces` are of leases that are held, by the
+    machine's id; `made` is told the id of each machine that was made, before anything else happens to it."""
 
     def __init__(
-        self, fly: Fly, app: str, nonces: Mapping[str, str], recipe: Callable[[Publish], Recipe] | None = None
+        self,
+        fly: Fly,
+        app: str,
+        nonces: Mapping[str, str],
+        recipe: Callable[[Publish], Recipe] | None = None,
+        made: Callable[[str], None] = lambda machine: None,
     ) -> None:
         self._fly = fly
         self._app = fly.app(app)
@@ -40,6 +46,7 @@ class Platform:
         self._secrets_version = 0
         self._ids: dict[str, str] = {}
         self._nonces = nonces
+        self._made = made
         self._theirs: set[str] = set()
         """Names of what another `up` made at the same time: not ours to take back."""
 
@@ -122,6 +129,8 @@ class Platform:
         match path.strip("/").split("/"):
             case ["apps"]:
                 self._make_app(body["app_name"], body["org_slug"])
+            case ["apps", name] if call.method == "DELETE":
+                self._remove_unused(name)
             case ["apps", _, "ip_assignments"]:
                 return self._app.ips.assign(body["type"]).ip
             case ["apps", _, "machines"]:
@@ -163,6 +172,11 @@ class Platform:
                     hint="wait until that is over, then `voicedeploy up` again",
                 ) from error
             self._ids[made.name] = made.id
+            try:
+                self._made(made.id)
+            except Locked:
+                self._theirs.add(made.name)
+                raise
             return f"{made.name} in {made.region}"
         assert refused is not None
         raise refused
@@ -170,13 +184,19 @@ class Platform:
     def _remove(self, path: str) -> None:
         match path.removeprefix("fly:").strip("/").split("/"):
             case ["apps", app]:
-                if app not in self._theirs:
-                    self._fly.apps.delete(app)
+                self._fly.apps.delete(app)
             case ["apps", _, "machines", name]:
                 if found := self._find(name):
                     self._app.machines.destroy(found.id, force=True, nonce=self._nonce(name))
             case _:
                 raise TypeError(f"nothing to remove: {path}")
+
+    def _remove_unused(self, app: str) -> None:
+        if app in self._theirs:
+            return
+        if machines := self._app.machines.list():
+            raise StepFailed(f"the app {app} has {len(machines)} machines", hint="`voicedeploy down` takes all away")
+        self._fly.apps.delete(app)
 
     def _end(self, machine: str, grace_s: float) -> str:
         """Lets calls end in their own time, and takes the machine away."""

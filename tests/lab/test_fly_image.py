@@ -1,0 +1,84 @@
+"""From a new bot to a heard call on Fly with an image that `up` makes and pushes; and what a changed line pushes.
+
+The base image is the lab's Debian, the platform a stand-in whose machines run what was pushed to its registry.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.desk import Desk
+from tests.lab.hosts import image as lab_image
+from tests.lab.test_image import debian, put_base
+from tests.oci import Oci, serving
+from tests.providers.fly.standin import Standin
+from voicedeploy.image.layer import Entry, pack
+from voicedeploy.init.make import make
+from voicedeploy.network import Transport
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+NAME = "front-desk"
+
+
+class Laptop(Desk):
+    app = NAME
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Layers of a cache of its own; the packages are those that were fetched before."""
+        usual = super().environment
+        uv = usual.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
+        return {**usual, "XDG_CACHE_HOME": str(self.state / "cache"), "UV_CACHE_DIR": uv}
+
+
+def as_docker_has_it(root: Path) -> Iterator[Entry]:
+    yield from debian(root)
+    yield Entry("usr/local/bin/python3.11", link="/usr/bin/python3.11")
+
+
+@pytest.fixture
+def laptop(tmp_path: Path, fly: Standin) -> Iterator[Laptop]:
+    laptop = Laptop(tmp_path, fly)
+    laptop.root.rmdir()
+    make(laptop.root, name=NAME, transport=Transport.WEBSOCKET, provider="fly")
+    layer = tmp_path / "base.tar.gz"
+    packed = pack(as_docker_has_it(lab_image.root()), layer)
+    with serving(Oci()) as oci:
+        base = put_base(oci, layer, packed.diff_id)
+        spec = laptop.root / "voicedeploy.toml"
+        spec.write_text(spec.read_text() + f'\n[provider.fly]\nbase = "{base}"\nregion = "fra"\n')
+        layer.unlink()
+        yield laptop
+    laptop.close()
+
+
+def pushed(fly: Standin) -> int:
+    """Bytes that the registry of the platform holds for the bot."""
+    return sum(len(blob) for blob in fly.registry.repositories[NAME].blobs.values())
+
+
+def test_the_image_that_up_makes_is_heard(laptop: Laptop, fly: Standin) -> None:
+    (laptop.root / ".env").write_text("A_KEY=not-for-the-image\n")
+    first = laptop.run("up", "--yes", "--json", timeout=600)
+    assert first.code == 0, first
+    assert first.json["call"]["ok"]
+    machines = list(fly.app(NAME).alive())
+    assert [machine.state for machine in machines] == ["started"] * 2
+    assert all("@sha256:" in machine.config["image"] for machine in machines)
+    before = pushed(fly)
+    call = laptop.run("call", "--json")
+    assert call.code == 0, call
+    print(f"{before / 1e6:.1f} MB, first up {first.seconds:.0f} s")  # noqa: T201
+    print("first word", call.json["runs"][0]["first_word_ms"])  # noqa: T201
+
+    bot = laptop.root / "bot.py"
+    bot.write_text(bot.read_text() + "\n# another line\n")
+    second = laptop.run("up", "--yes", "--json", timeout=300)
+    assert second.code == 0, second
+    assert second.json["release"] != first.json["release"]
+    assert second.json["call"]["ok"]
+    print(f"{(pushed(fly) - before) / 1e3:.0f} kB, second up {second.seconds:.0f} s")  # noqa: T201
+    assert 0 < pushed(fly) - before < 1_000_000
+    images = {machine.config["image"] for machine in fly.app(NAME).alive()}
+    assert len(images) == 2
