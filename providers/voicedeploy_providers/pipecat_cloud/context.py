@@ -17,7 +17,7 @@ from voicedeploy import project
 from voicedeploy.errors import NotReady
 from voicedeploy.packages import own_extra
 from voicedeploy.render import Artifact, render
-from voicedeploy.spec import Spec
+from voicedeploy.spec import FILE, Spec
 
 BASE = "dailyco/pipecat-base"
 BASE_VERSION = "0.1.27"
@@ -26,7 +26,8 @@ DOCKERFILE, IGNORE, SETTINGS, BOT = "Dockerfile", ".dockerignore", "pcc-deploy.t
 
 _MOST_BYTES = 500 * 2**20
 """Unpacked; more is not taken."""
-_NOT_PACKED = frozenset({IGNORE, ".gitignore", SETTINGS})
+_NOT_PACKED = frozenset({IGNORE, ".gitignore", SETTINGS, FILE})
+"""They say how the bot is deployed, and not what it is: a change of them builds nothing."""
 _OF_THE_BASE = re.compile(r"(app|waiting_server|pipecatcloud_system|feature_manager|shared_state|pcc_\w+)\.py")
 """Files in /app of the base image, which the project's would replace; daily-co/pipecat-cloud-images, 2026-11."""
 _NEVER = (

@@ -1,0 +1,60 @@
+"""What can stand in the way at Pipecat Cloud, seen before anything is done."""
+
+from collections.abc import Collection
+
+from voicedeploy import readiness
+from voicedeploy.provider import Finding
+from voicedeploy.spec import Spec
+from voicedeploy_providers.pipecat_cloud.api import PipecatCloud
+from voicedeploy_providers.pipecat_cloud.lowering import Lowered
+from voicedeploy_providers.pipecat_cloud.profiles import MINUTES_A_DAY, MOST_AGENTS, PROFILES, SESSION_S
+
+
+def findings(lowered: Lowered, api: PipecatCloud, secrets: Collection[str]) -> list[Finding]:
+    spec = lowered.spec
+    return [
+        *_size(lowered), *_region(lowered, api), *_session(spec), _context(lowered), *readiness.findings(spec, secrets)
+    ]  # fmt: skip
+
+
+def _size(lowered: Lowered) -> list[Finding]:
+    spec, recipe = lowered.spec, lowered.recipe
+    found = []
+    if not PROFILES[recipe.profile].carries(spec.session):
+        enough = next((p.name for p in PROFILES.values() if p.carries(spec.session)), "")
+        fix = f'[provider.pipecat-cloud] profile = "{enough}"' if enough else "lower session.cpu or session.memory"
+        call = f"{spec.session.cpu:g} cores and {spec.session.memory / 2**30:g} GiB"
+        said = f"a call takes {call}, and {recipe.profile} has less"
+        found.append(Finding("VD421", "error", "size", said, fix))
+    if spec.pool.max > MOST_AGENTS:
+        said = f"pool.max = {spec.pool.max}, and the platform runs {MOST_AGENTS} agents of a name"
+        found.append(Finding("VD422", "error", "size", said, f"pool.max = {MOST_AGENTS}, or ask the vendor for more"))
+    if not found:
+        kept = spec.pool.min
+        cost = f"{kept} kept ready: {kept * MINUTES_A_DAY} reserved minutes a day, calls or none" if kept else _COLD
+        found.append(Finding("VD000", "ok", "size", f"up to {spec.pool.max} × {recipe.profile}; {cost}"))
+    return found
+
+
+_COLD = "none is kept ready, which costs nothing; the first call waits ten seconds and more"
+
+
+def _region(lowered: Lowered, api: PipecatCloud) -> list[Finding]:
+    there = {region.code: region.display_name for region in api.platform.regions()}
+    region = lowered.recipe.region
+    if region not in there:
+        said = f"Pipecat Cloud has no region {region}"
+        return [Finding("VD423", "error", "region", said, f"one of {', '.join(sorted(there))}")]
+    return [Finding("VD000", "ok", "region", f"{region}, {there[region]}")]
+
+
+def _session(spec: Spec) -> list[Finding]:
+    shortest, longest = SESSION_S
+    if shortest <= spec.session.max_duration <= longest:
+        return []
+    said = f"session.max_duration is {spec.session.max_duration} s, and a session has {shortest} to {longest} s"
+    return [Finding("VD424", "error", "session", said, f'session.max_duration = "{longest}s" at most')]
+
+
+def _context(lowered: Lowered) -> Finding:
+    return Finding("VD000", "ok", "image", f"built in the cloud of {lowered.context().told}")

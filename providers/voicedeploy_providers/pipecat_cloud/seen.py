@@ -1,0 +1,57 @@
+"""What Pipecat Cloud has of a bot, in a few looks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from voicedeploy_providers.pipecat_cloud.api import AgentRecord, Build, NameTaken, PipecatCloud, SecretSet
+from voicedeploy_providers.pipecat_cloud.lowering import secret_set
+from voicedeploy_providers.pipecat_cloud.records import CHANGED, Entry, book
+
+_MOST_BUILDS = 100
+
+
+@dataclass(frozen=True)
+class Seen:
+    agent: AgentRecord | None = None
+    book: SecretSet | None = None
+    secrets: SecretSet | None = None
+    builds: dict[str, Build] = field(default_factory=dict)
+    """Those that can be deployed, by the hash of their context."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Newest first."""
+        return tuple(sorted(self._entries(), reverse=True))
+
+    def _entries(self) -> Iterator[Entry]:
+        for key in self.book.keys if self.book else ():
+            if entry := Entry.read(key):
+                yield entry
+
+    @property
+    def changed(self) -> bool:
+        return self.book is not None and CHANGED in self.book.keys
+
+    @property
+    def live(self) -> Entry | None:
+        """What is wanted of the agent, whether it has become so or not. None too for an image that is not ours."""
+        if self.agent is None:
+            return None
+        image = self.agent.deployment.spec.image
+        of_it = {hash for hash, build in self.builds.items() if build.image_uri and build.image_uri == image}
+        return next((entry for entry in self.entries if entry.hash in of_it), None)
+
+
+def look(api: PipecatCloud, name: str) -> Seen:
+    """`NameTaken` where there is an agent that was not made from here."""
+    agent, records = api.agents.get(name), api.secrets.get(book(name))
+    if agent is not None and records is None:
+        raise NameTaken(
+            f"there is an agent {name}, and voicedeploy did not make it",
+            hint='choose another name: [provider.pipecat-cloud] agent = "…"; or delete that agent first',
+        )
+    if records is None:
+        return Seen(secrets=api.secrets.get(secret_set(name)))
+    builds = api.builds.list(region=records.region, status="success", most=_MOST_BUILDS)
+    newest_last = {build.context_hash: build for build in reversed(builds)}
+    return Seen(agent, records, api.secrets.get(secret_set(name)), newest_last)

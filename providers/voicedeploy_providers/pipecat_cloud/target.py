@@ -1,0 +1,95 @@
+"""Pipecat Cloud as a target: steps of a plan name what they mean by `pcc:/…`; ids are asked for when they are due."""
+
+from collections.abc import Callable
+from typing import Any
+
+from voicedeploy.errors import StepFailed
+from voicedeploy.plan import Action, Call, Question, Remove, Upload, Write
+from voicedeploy_providers.pipecat_cloud.api import NotFound, PipecatCloud, ReleaseFailed, WaitedTooLong, Wanted
+from voicedeploy_providers.pipecat_cloud.context import Context
+
+AGENTS, SECRETS, BUILDS = "pcc:/agents", "pcc:/secrets", "pcc:/builds"
+_LINES = 30
+
+
+class Platform:
+    """`context` packs what a plan means to build; `region` is where."""
+
+    def __init__(self, api: PipecatCloud, region: str, context: Callable[[], Context]) -> None:
+        self._api = api
+        self._region = region
+        self._context = context
+
+    def ask(self, question: Question) -> str:
+        raise StepFailed("an agent cannot be asked anything", hint="`voicedeploy status` says what is known")
+
+    def perform(self, action: Action) -> str:
+        match action:
+            case Upload(to=to):
+                return self._build(to.rpartition("/")[2])
+            case Write(path=path, content=content):
+                _, _, name, key = path.split("/")
+                self._api.secrets.put(name, {key: content.decode()}, region=self._region)
+                return ""
+            case Remove(paths=paths):
+                for path in paths:
+                    self._remove(path)
+                return ""
+            case Call(method="POST", url=url, body=body) if url == AGENTS and body:
+                made = self._api.agents.create(body["agent"], self._wanted(body), region=self._region)
+                return made.desired_deployment_id[:8]
+            case Call(method="POST", url=url, body=body) if url.startswith(AGENTS) and body:
+                return self._update(url.rpartition("/")[2], body)
+            case Call(method="GET", url=url, wait_s=wait_s) if url.startswith(AGENTS):
+                return self._live(url.rpartition("/")[2], wait_s)
+            case Call(method="GET", url=url, wait_s=wait_s) if url.startswith(SECRETS):
+                self._api.secrets.wait(url.rpartition("/")[2], timeout_s=wait_s)
+                return ""
+        raise StepFailed(f"Pipecat Cloud has no such step: {type(action).__name__}", hint="report this")
+
+    def _build(self, hash: str) -> str:
+        context = self._context()
+        if context.hash != hash:
+            raise StepFailed("files were changed since the plan was made", hint="`voicedeploy up` again")
+        begun = self._api.builds.create(context.packed, hash, region=self._region)
+        done = self._api.builds.wait(begun.id)
+        return f"built in {done.build_duration_seconds} s" if done.build_duration_seconds else ""
+
+    def _wanted(self, body: Any) -> Wanted:
+        build = self._api.builds.made(body["context"], self._region) if "context" in body else None
+        if "context" in body and build is None:
+            raise StepFailed("the image is not there any more", hint="`voicedeploy up` again builds it")
+        asked = {key: value for key, value in body.items() if key not in ("agent", "context", "force")}
+        return Wanted(build_id=build.id if build else "", **asked)
+
+    def _update(self, name: str, body: Any) -> str:
+        before = self._api.agents.get(name)
+        if before is None:
+            raise NotFound(f"there is no agent {name} any more", hint="`voicedeploy up` again makes it")
+        self._api.agents.update(before, self._wanted(body), force=bool(body.get("force")))
+        return ""
+
+    def _live(self, name: str, wait_s: float) -> str:
+        """Of what is wanted by now, not of what happens to answer."""
+        agent = self._api.agents.get(name)
+        if agent is None:
+            raise NotFound(f"there is no agent {name} any more", hint="`voicedeploy up` again makes it")
+        deployment = agent.desired_deployment_id
+        try:
+            live = self._api.agents.wait(name, deployment, timeout_s=wait_s)
+        except (ReleaseFailed, WaitedTooLong) as error:
+            lines = self._api.agent(name).logs.last(_LINES, deployment=deployment)
+            error.log = tuple(line.log for line in lines)
+            raise
+        older = live.previous_revision.ready_replicas
+        return f"{older} agents of the release before have not ended yet" if older else ""
+
+    def _remove(self, path: str) -> None:
+        kind, _, rest = path.removeprefix("pcc:/").partition("/")
+        name, _, key = rest.partition("/")
+        if kind == "agents":
+            self._api.agents.delete(name)
+        elif key:
+            self._api.secrets.unset(name, key)
+        else:
+            self._api.secrets.delete(name)
