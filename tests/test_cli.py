@@ -38,8 +38,8 @@ def own_state(home: Path) -> None:
     """Nothing here sees what really runs."""
 
 
-COMMANDS = ["init", "check", "targets", "render", "up", "switch-transport", "call", "status", "logs", "down", "secrets"]
-COMMANDS += ["phone", "serve"]
+COMMANDS = ["init", "check", "targets", "render", "up", "switch-transport", "call", "compare", "status", "logs", "down"]
+COMMANDS += ["secrets", "phone", "serve"]
 
 
 def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
