@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 from voicedeploy_providers.fly import options as fly
 from voicedeploy_providers.local import options as local
+from voicedeploy_providers.pipecat_cloud import options as pipecat_cloud
 from voicedeploy_providers.vm import options as vm
 
 from voicedeploy.spec import Spec, TurnServer, load
@@ -86,7 +87,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def documented_keys() -> dict[str, str]:
     text = (DOCS / "reference" / "spec.md").read_text("utf-8")
-    return dict(re.findall(r"^\| `([a-z_.]+)` \|([^|]*)\|", text, re.M))
+    return dict(re.findall(r"^\| `([a-z_.-]+)` \|([^|]*)\|", text, re.M))
 
 
 def expected_keys() -> dict[str, Any]:
@@ -95,6 +96,7 @@ def expected_keys() -> dict[str, Any]:
         **dict(keys(local.Options, "provider.local.")),
         **dict(keys(vm.Options, "provider.vm.")),
         **dict(keys(fly.Options, "provider.fly.")),
+        **dict(keys(pipecat_cloud.Options, "provider.pipecat-cloud.")),
     }
     return {**spec, **dict(keys(TurnServer)), **own}
 
