@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from uv import find_uv_bin
 from voicedeploy_providers.pipecat_cloud.api import AgentRecord, PipecatCloud, Wanted
 from voicedeploy_providers.pipecat_cloud.context import Context, Recipe, artifacts, pack
 
-from tests.lab.local import REQUIREMENTS, TALKER
+from tests.lab.local import REQUIREMENTS, TALKER, Place
 from tests.providers.pipecat_cloud.folders import NASTY, plain, write
 from tests.providers.pipecat_cloud.standin import Standin
 from voicedeploy.call import Callee, CallOptions, Run, Script, call
@@ -234,3 +235,45 @@ def test_the_vendors_tool_sees_our_deployment(vendor: Vendor, cloud: PipecatClou
     assert again.returncode == 0
     after = cloud.agents.get(NAME)
     assert after is not None and after.desired_deployment_id == live.desired_deployment_id
+
+
+# --- by the commands that people type -------------------------------------------------------------------
+
+
+@pytest.fixture
+def place(standin: Standin, tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path, udp="")
+    made.talker()
+    spec = f'[bot]\nname = "{NAME}"\nprovider = "pipecat-cloud"\nsecrets = ["GREETS_S"]\n[pool]\nmin = 0\nmax = 2\n'
+    (made.root / "voicedeploy.toml").write_text(spec)
+    standin.settings.secrets_s, standin.settings.creating_s = 0.5, 0.5
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in standin.environment().items():
+            patch.setenv(name, value)
+        yield made
+        shutil.rmtree(made.runtime, ignore_errors=True)
+
+
+def test_from_nothing_to_a_heard_bot_and_away_again(standin: Standin, place: Place) -> None:
+    lacking = place.run("up", "--yes")
+    assert lacking.code == 3 and "GREETS_S" in lacking.err and not standin.changes
+    assert place.run("secrets", "set", "GREETS_S", stdin="0.5").code == 0
+    dry = place.run("up", "--dry-run", "--yes")
+    assert dry.code == 0 and "+ image" in dry.out + dry.err, dry
+    assert {change.action for change in standin.changes} == {"secrets.put"}
+    up = place.run("up", "--yes")
+    assert up.code == 0 and "live" in up.out + up.err, up
+    key = standin.org.private
+    assert key not in up.out + up.err and standin.org.public not in up.out + up.err
+    status = place.status()
+    assert (status["state"], status["transport"], status["slots"]) == ("running", "webrtc", 2)
+    called = place.run("call", "--turns", "1", "--json")
+    assert called.code == 0 and called.json["runs"][0]["ok"], called
+    session = called.json["runs"][0]["session_id"]
+    logs = place.run("logs", "--session", session)
+    assert logs.code == 0 and session in logs.out, logs
+    again = place.run("up", "--yes")
+    assert again.code == 0 and "nothing to change" in again.out + again.err, again
+    down = place.run("down", "--yes")
+    assert down.code == 0, down
+    assert not standin.world.agents and not standin.world.secrets
