@@ -11,8 +11,9 @@ import pytest
 
 from tests.test_cli import typed
 from voicedeploy.call import Callee
-from voicedeploy.cli.compare import _complete, _sides
+from voicedeploy.cli.compare import _complete, _places, _sides
 from voicedeploy.errors import UsageError
+from voicedeploy.spec import load
 
 NOWHERE = ("http://127.0.0.1:9/", "http://127.0.0.1:10/")
 SPEC = Path("voicedeploy.toml")
@@ -29,6 +30,20 @@ def test_a_side_is_an_address_with_its_invitation_and_perhaps_a_name() -> None:
     assert one.name == "a.example.org" and one.callee.invite == "TOKEN="
     assert other.name == "far" and other.callee == Callee.parse("http://b.example.org:8080/bot/#invite=X")
     assert "TOKEN" not in repr(one)
+
+
+def test_a_provider_with_a_host_of_its_own_and_with_all_of_the_specs(tmp_path: Path) -> None:
+    file = tmp_path / "voicedeploy.toml"
+    file.write_text('[bot]\nname = "talker"\n[provider.vm]\nhost = ["berlin", "ops@tokyo"]\n')
+    spec = load(file)
+    assert [(name, one.where) for name, one in _places("", "vm", spec)] == [
+        ("vm@berlin", "vm berlin"),
+        ("vm@ops@tokyo", "vm ops@tokyo"),
+    ]
+    ((name, one),) = _places("", "vm@root@homelab", spec)
+    assert (name, one.where) == ("vm@root@homelab", "vm root@homelab")
+    ((name, one),) = _places("home", "vm@homelab", spec)
+    assert (name, one.where) == ("home", "vm homelab")
 
 
 @pytest.mark.parametrize(

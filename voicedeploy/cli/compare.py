@@ -12,6 +12,8 @@ from voicedeploy.cli.calling import through, watched
 
 if TYPE_CHECKING:
     from voicedeploy.comparing import Apart, Comparison, Outcome, Progress, Side
+    from voicedeploy.provider import Provider
+    from voicedeploy.spec import Spec
 
 NAMED = re.compile(r"([A-Za-z][\w.-]*)=(.+)", re.DOTALL)
 """An address has a colon before its first `=`."""
@@ -93,12 +95,17 @@ def _named(text: str, file: Path) -> "list[Side]":
     if "://" in place:
         callee = Callee.parse(place)
         return [Side(name or re.sub(r"^https?://", "", callee.url), callee)]
-    where, _, host = place.partition("@")
     spec = options.project(file)
+    return [Side(called, through(provider, spec.bot.name)) for called, provider in _places(name, place, spec)]
+
+
+def _places(name: str, place: str, spec: "Spec") -> "list[tuple[str, Provider]]":
+    """`PROVIDER` or `PROVIDER@HOST`; several hosts of the spec are several sides."""
+    where, _, host = place.partition("@")
     parts = options.providers(spec, where, host or None)
     if len(parts) == 1:
-        return [Side(name or place, through(parts[0], spec.bot.name))]
-    return [Side(f"{name or where}@{part.where.split()[-1]}", through(part, spec.bot.name)) for part in parts]
+        return [(name or place, parts[0])]
+    return [(f"{name or where}@{part.where.split()[-1]}", part) for part in parts]
 
 
 def _end(made: "Comparison", *, json: bool) -> None:
