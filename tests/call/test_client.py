@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from starlette.responses import JSONResponse
 
 from tests.call.stub import Front, error, running, without_candidates
 from voicedeploy.call import Callee, CallOptions, Script, Turn, call, call_many
@@ -75,6 +76,15 @@ async def test_nothing_listens() -> None:
     assert run.error.layer == "signalling"
     assert "nothing answers at http://127.0.0.1:9" in run.error.message
     assert "voicedeploy" in run.error.hint
+
+
+async def test_a_platform_that_is_full_says_so_in_its_own_words() -> None:
+    full = {"status": 429, "code": "429", "message": "Rate limit exceeded. Please try again later"}
+    async with running(Front(refuses={"start": JSONResponse(full, 429)})) as callee:
+        run = await call(callee, SHORT, QUICK)
+    assert run.error is not None
+    assert run.error.layer == "busy"
+    assert run.error.message == "Rate limit exceeded. Please try again later (429 /start)"
 
 
 async def test_another_service_answers() -> None:

@@ -227,10 +227,14 @@ def _error_of(response: httpx.Response) -> dict[str, str]:
         body = response.json()
     except ValueError:
         return {}
-    error = body.get("error", body.get("detail")) if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return {}
+    # A platform in place of a front says it at the top.
+    error = body.get("error") or body.get("detail") or body.get("message")
     if isinstance(error, dict):
         return {str(key): str(value) for key, value in error.items() if value}
-    return {"message": error} if isinstance(error, str) else {}
+    said = {"message": error, "code": body.get("code")} if isinstance(error, str) else {}
+    return {key: str(value) for key, value in said.items() if value and value != str(response.status_code)}
 
 
 def _seconds(header: str | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from voicedeploy import project, targets
 from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
 from voicedeploy.errors import Locked, NotReady, UsageError
-from voicedeploy.network import Offer
+from voicedeploy.network import Offer, Transport
 from voicedeploy.plan import Call, Door, Plan, Remove, Step, Target, Upload, Write
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
@@ -210,8 +210,9 @@ class PipecatCloud:
             *self._deploy(lowered, entry, seen),
             *self._forget(lowered.agent, entry, seen),
         ]
+        proved = want.transport.kind is Transport.WEBRTC
         before = seen.live.release if seen.live else have.release if have else None
-        return Plan(self.name, want.bot.name, before, entry.release, tuple(steps), verify=bool(steps))
+        return Plan(self.name, want.bot.name, before, entry.release, tuple(steps), verify=bool(steps) and proved)
 
     def _stored(self, lowered: Lowered, seen: Seen) -> list[Step]:
         if seen.secrets is None or seen.secrets.status == "ready" or not lowered.recipe.secret_set:
@@ -290,7 +291,9 @@ class PipecatCloud:
             ),
             Step("✓", "ready", f"{found.release} takes calls", Call("GET", f"{AGENTS}/{agent}", wait_s=_LIVE_S)),
         )
-        return Plan(self.name, have.bot, have.release, found.release, steps, verify=True)
+        return Plan(
+            self.name, have.bot, have.release, found.release, steps, verify=found.transport == Transport.WEBRTC.value
+        )
 
     def _take_down(self, have: Deployment) -> Plan:
         seen, agent = self._of(have.bot), self._agent(have.bot)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from voicedeploy import readiness
+from voicedeploy.network import Transport
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy_providers.pipecat_cloud.api import PipecatCloud
@@ -13,7 +14,8 @@ from voicedeploy_providers.pipecat_cloud.profiles import MINUTES_A_DAY, MOST_AGE
 def findings(lowered: Lowered, api: PipecatCloud, secrets: Collection[str]) -> list[Finding]:
     spec = lowered.spec
     return [
-        *_size(lowered), *_region(lowered, api), *_session(spec), _context(lowered), *readiness.findings(spec, secrets)
+        *_size(lowered), *_region(lowered, api), *_session(spec), _context(lowered), *_way_in(lowered, api),
+        *readiness.findings(spec, secrets),
     ]  # fmt: skip
 
 
@@ -54,6 +56,26 @@ def _session(spec: Spec) -> list[Finding]:
         return []
     said = f"session.max_duration is {spec.session.max_duration} s, and a session has {shortest} to {longest} s"
     return [Finding("VD424", "error", "session", said, f'session.max_duration = "{longest}s" at most')]
+
+
+def _way_in(lowered: Lowered, api: PipecatCloud) -> list[Finding]:
+    """Where no call from here can prove the bot, it is said how callers come to it."""
+    kind = lowered.spec.transport.kind
+    if kind is Transport.WEBRTC:
+        return []
+    said = f"`up` cannot call the bot over {kind} there: it ends with the platform's word that it is ready"
+    if kind is Transport.LIVEKIT:
+        return [Finding("VD425", "warning", "proof", said, "call it yourself, in a room that it is told in `body`")]
+    if kind is Transport.DAILY:
+        fix = f"POST {api.places.agent(lowered.agent)}/start with createDailyRoom, and call it in that room"
+        return [Finding("VD425", "warning", "proof", said, fix)]
+    where = api.places.socket(lowered.recipe.region, kind.value, lowered.agent, "YOUR-ORGANIZATION")
+    if kind is Transport.TWILIO:
+        bare, _, query = where.partition("?serviceHost=")
+        where = f'<Stream url="{bare}"><Parameter name="_pipecatCloudServiceHost" value="{query}"/></Stream>'
+    elif kind is Transport.WEBSOCKET:
+        where = where.replace("/ws/websocket?", "/ws/generic?")
+    return [Finding("VD425", "warning", "proof", said, f"lead callers to {where}, and call it yourself")]
 
 
 def _context(lowered: Lowered) -> Finding:

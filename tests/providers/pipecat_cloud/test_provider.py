@@ -257,6 +257,26 @@ def test_what_stands_in_the_way(project: Project, extra: str, code: str, said: s
     assert found.severity == "error" and said in found.message and found.fix
 
 
+@pytest.mark.parametrize(
+    ("transport", "way"),
+    [
+        ("daily", "/v1/public/front-desk/start with createDailyRoom"),
+        ("telnyx", "/ws/telnyx?serviceHost=front-desk.YOUR-ORGANIZATION"),
+        ("twilio", '<Parameter name="_pipecatCloudServiceHost" value="front-desk.YOUR-ORGANIZATION"/>'),
+        ("websocket", "/ws/generic?serviceHost=front-desk.YOUR-ORGANIZATION"),
+        ("livekit", "in a room"),
+    ],
+)
+def test_where_no_call_can_prove_it_that_is_said(project: Project, transport: str, way: str) -> None:
+    project.provider.secrets(NAME).update({"NOTE": "one"})
+    project.spec(f'[transport]\nkind = "{transport}"\n')
+    (found,) = [finding for finding in project.provider.check(project.want) if finding.code == "VD425"]
+    assert found.severity == "warning" and way in found.fix
+    assert not project.plan().verify
+    project.spec()
+    assert project.plan().verify
+
+
 def test_what_it_costs_is_said_before(project: Project) -> None:
     project.spec("[pool]\nmin = 2\nmax = 4\n")
     said = {f.subject: f.message for f in project.provider.check(project.want) if f.code == "VD000"}
