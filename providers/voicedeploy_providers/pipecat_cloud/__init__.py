@@ -131,6 +131,8 @@ class PipecatCloud:
         )
         if agent.failed and agent.available:
             state = "running"
+        if not reason and seen.stale:
+            reason = f"{seen.stale} agents of the release before still take new calls"
         if not reason and seen.changed:
             reason = "secrets were set since: `voicedeploy up` brings them to the agents"
         sessions = self._cloud().agent(agent.name).sessions.list("active", most=100)
@@ -258,7 +260,7 @@ class PipecatCloud:
             return [Step("~", "agent", f"{entry.release} for new calls, {count}{why}", change, commits=True), ready]
         if scaled:
             return [Step("~", "agent", count, Call("POST", there, body=body), commits=True)]
-        return [] if agent.live else [ready]
+        return [] if agent.live and not seen.stale else [ready]
 
     def _forget(self, agent: str, entry: Entry, seen: Seen) -> list[Step]:
         """What is done, and releases that nobody goes back to."""

@@ -8,6 +8,7 @@ from voicedeploy_providers.pipecat_cloud.lowering import secret_set
 from voicedeploy_providers.pipecat_cloud.records import CHANGED, Entry, book
 
 _MOST_BUILDS = 100
+_MOST_BUSY = 100
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Seen:
     secrets: SecretSet | None = None
     builds: dict[str, Build] = field(default_factory=dict)
     """Those that can be deployed, by the hash of their context."""
+    stale: int = 0
+    """Agents of the release before that may still be given new calls."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -54,4 +57,13 @@ def look(api: PipecatCloud, name: str) -> Seen:
         return Seen(secrets=api.secrets.get(secret_set(name)))
     builds = api.builds.list(region=records.region, status="success", most=_MOST_BUILDS)
     newest_last = {build.context_hash: build for build in reversed(builds)}
-    return Seen(agent, records, api.secrets.get(secret_set(name)), newest_last)
+    return Seen(agent, records, api.secrets.get(secret_set(name)), newest_last, stale(api, agent) if agent else 0)
+
+
+def stale(api: PipecatCloud, agent: AgentRecord) -> int:
+    """Those that are in a call are none: they end with it."""
+    before = agent.previous_revision
+    if not agent.live or not before.ready_replicas:
+        return 0
+    busy = api.agent(agent.name).sessions.list("active", deployment=before.deployment_id, most=_MOST_BUSY)
+    return max(0, before.ready_replicas - len(busy))

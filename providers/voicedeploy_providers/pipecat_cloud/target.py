@@ -5,11 +5,21 @@ from typing import Any
 
 from voicedeploy.errors import StepFailed
 from voicedeploy.plan import Action, Call, Question, Remove, Upload, Write
-from voicedeploy_providers.pipecat_cloud.api import NotFound, PipecatCloud, ReleaseFailed, WaitedTooLong, Wanted
+from voicedeploy_providers.pipecat_cloud.api import (
+    AgentRecord,
+    NotFound,
+    PipecatCloud,
+    ReleaseFailed,
+    WaitedTooLong,
+    Wanted,
+)
+from voicedeploy_providers.pipecat_cloud.api.agents import POLL_S
 from voicedeploy_providers.pipecat_cloud.context import Context
+from voicedeploy_providers.pipecat_cloud.seen import stale
 
 AGENTS, SECRETS, BUILDS = "pcc:/agents", "pcc:/secrets", "pcc:/builds"
 _LINES = 30
+_STALE_S = 300.0
 
 
 class Platform:
@@ -81,8 +91,22 @@ class Platform:
             lines = self._api.agent(name).logs.last(_LINES, deployment=deployment)
             error.log = tuple(line.log for line in lines)
             raise
-        older = live.previous_revision.ready_replicas
-        return f"{older} agents of the release before have not ended yet" if older else ""
+        return self._alone(live)
+
+    def _alone(self, live: AgentRecord) -> str:
+        """A release is not live while the platform gives new calls to agents of the one before: it can for hours."""
+        clock = self._api.clock
+        until = clock.monotonic() + _STALE_S
+        while left := stale(self._api, live):
+            if clock.monotonic() > until:
+                raise StepFailed(
+                    f"{left} agents of the release before still take new calls, {_STALE_S:g} s after it was replaced",
+                    hint="`voicedeploy up` again looks once more; `voicedeploy down`, then `up`, ends them",
+                )
+            clock.sleep(POLL_S)
+            live = self._api.agents.get(live.name) or live
+        busy = live.previous_revision.ready_replicas
+        return f"{busy} calls end on the release before" if busy else ""
 
     def _remove(self, path: str) -> None:
         kind, _, rest = path.removeprefix("pcc:/").partition("/")

@@ -175,6 +175,28 @@ def test_a_release_that_does_not_run_says_why_and_the_next_up_repairs(standin: S
     assert back.want == first == release(project)
 
 
+def test_a_release_is_live_when_the_one_before_takes_no_more_calls(standin: Standin, project: Project) -> None:
+    """The platform says `ready`, and goes on sending people to what was there before."""
+    project.spec("[pool]\nmin = 1\nmax = 2\n")
+    project.provider.secrets(NAME).update({"NOTE": "one"})
+    project.up()
+    standin.settings.stale_s = 100
+    project.change("SECOND = True")
+    project.up()
+    assert not any(standin.agent(NAME).releases[0].alive())
+    standin.settings.stale_s = 10_000
+    project.change("THIRD = True")
+    with pytest.raises(StepFailed, match="1 agents of the release before still take new calls"):
+        project.up()
+    have = project.have
+    assert have is not None
+    assert "still take new calls" in project.provider.status(have).reason
+    assert subjects(project.plan()) == ["✓ ready"]
+    standin.settings.stale_s = 0
+    until(lambda: not any(standin.agent(NAME).releases[1].alive()))
+    assert project.up().empty
+
+
 def test_a_build_that_fails_leaves_everything_as_it_was(standin: Standin, project: Project) -> None:
     project.provider.secrets(NAME).update({"NOTE": "one"})
     standin.settings.failing_builds = "process 'uv pip install' did not complete successfully: exit code: 1"

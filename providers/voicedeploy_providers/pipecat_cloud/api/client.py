@@ -41,6 +41,7 @@ class PipecatCloud:
     ) -> None:
         self.places = places or Places()
         self.public_key = public
+        self.clock = clock
         self._clients = [connection(private, transport), connection(None, transport)]
         self._private = Wire(self._clients[0], self.places.private, private, clock)
         self._public: Wire | None = None
