@@ -99,11 +99,11 @@ def test_what_is_said_of_it_and_the_end(desk: Desk, fly: Standin) -> None:
     assert call.code == 0, call
     until(lambda: sorted(desk.machines().values()) == ["started", "stopped"])
     releases = desk.run("releases", "--json").json["releases"]
-    assert [(one["id"], one["state"]) for one in releases] == [
+    assert [(one["release"], one["state"]) for one in releases] == [
         (second.json["release"], "live"),
         (first.json["release"], "kept"),
     ]
-    session = call.json["runs"][0]["session"]
+    session = call.json["runs"][0]["session_id"]
     mine = desk.run("logs", "--session", session, "--json")
     assert mine.code == 0 and mine.out.count(session) == len(mine.out.splitlines()) > 0
     assert len(desk.run("logs", "-n", "5").out.splitlines()) == 5

@@ -162,10 +162,12 @@ class Fly:
 
     def logs(self, have: Deployment, *, follow: bool, lines: int, session: str) -> Iterator[str]:
         logs = self._fly().app(self._app(have.bot)).logs
-        wanted = (line.message for line in logs.page().lines if session in line.message)
-        yield from list(wanted)[-lines:]
+        page = logs.so_far()
+        wanted = [line.message for line in page.lines if session in line.message]
+        yield from wanted[len(wanted) - lines if lines < len(wanted) else 0 :]
         if follow:
-            yield from (line.message for line in logs.follow() if session in line.message)
+            later = logs.follow(after=page.next_token)
+            yield from (line.message for line in later if session in line.message)
 
     def secrets(self, bot: str) -> Secrets:
         return AppSecrets(self._fly, self._app(bot), self._options.org)

@@ -119,7 +119,7 @@ class Platform:
             time.sleep(_POLL_S)
 
     def _log(self, machine: str) -> tuple[str, ...]:
-        lines = self._app.logs.page(machine=self._ids.get(machine, "")).lines
+        lines = self._app.logs.so_far(machine=self._ids.get(machine, "")).lines
         return tuple(text for line in lines[-_LOG_LINES:] if (text := _plain(line.message)))
 
     # --- requests -----------------------------------------------------------------------------------

@@ -185,6 +185,16 @@ def test_logs_are_read_in_pages_and_followed(house: House) -> None:
     assert len({line.id for line in followed}) == 5
 
 
+def test_a_long_log_is_read_to_its_end(house: House) -> None:
+    made = house.machine()
+    until(lambda: "Uvicorn running" in "".join(line.message for line in house.app.logs.page().lines))
+    log = house.standin.app(house.app.name).log
+    log += [{**log[-1], "id": f"{len(log) + number:012d}"} for number in range(1, 251)]
+    page = house.app.logs.so_far(machine=made.id)
+    assert [line.id for line in page.lines] == [line["id"] for line in log]
+    assert house.app.logs.page(machine=made.id, after=page.next_token).lines == ()
+
+
 def test_certificates(house: House) -> None:
     certificates = house.app.certificates
     assert certificates.get("talk.example.org") is None

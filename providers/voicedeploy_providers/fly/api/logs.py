@@ -7,6 +7,7 @@ from voicedeploy_providers.fly.api.records import LogLine, LogPage
 from voicedeploy_providers.fly.api.wire import Wire, read
 
 _POLL_S = 2.0
+_MOST_PAGES = 200
 
 
 class Logs:
@@ -21,9 +22,22 @@ class Logs:
         path = f"/apps/{quote(self._app, safe='')}/logs"
         return read(LogPage, self._wire.call("GET", path, what, params={k: v for k, v in asked.items() if v}), what)
 
-    def follow(self, *, machine: str = "", region: str = "") -> Iterator[LogLine]:
-        """Each line once, for as long as they are taken."""
-        after, seen = "", set[str]()
+    def so_far(self, *, machine: str = "") -> LogPage:
+        """All that there is, as one page."""
+        lines: dict[str, LogLine] = {}
+        after = ""
+        for _ in range(_MOST_PAGES):
+            page = self.page(machine=machine, after=after)
+            fresh = {line.id or str(len(lines)): line for line in page.lines if not line.id or line.id not in lines}
+            lines |= fresh
+            after = page.next_token or after
+            if not fresh or not page.next_token:
+                break
+        return LogPage.model_validate({"data": list(lines.values()), "meta": {"next_token": after}})
+
+    def follow(self, *, machine: str = "", region: str = "", after: str = "") -> Iterator[LogLine]:
+        """Each line once, for as long as they are taken; `after` as for a page."""
+        seen = set[str]()
         while True:
             page = self.page(machine=machine, region=region, after=after)
             fresh = [line for line in page.lines if not line.id or line.id not in seen]
