@@ -77,7 +77,7 @@ def _portable(site: Path) -> None:
             name = wheel.parent.name.partition("-")[0]
             raise NotReady(
                 f"the image's packages: {name} has no wheel for that platform, and was compiled for this one",
-                hint=f"choose a version of {name} that has one, or build the image with docker or podman",
+                hint=f"another version of {name}, or build the Dockerfile that `voicedeploy render` writes",
             )
 
 

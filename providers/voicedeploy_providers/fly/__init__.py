@@ -11,6 +11,7 @@ from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, 
 from voicedeploy.errors import Locked, NotReady, UsageError
 from voicedeploy.image import Recipe, Reference
 from voicedeploy.image.build import default_base
+from voicedeploy.image.dockerfile import dockerfile
 from voicedeploy.network import NoUdp, Offer
 from voicedeploy.plan import Door, Plan, Publish, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
@@ -95,7 +96,8 @@ class Fly:
         return checks.findings(spec, self._options, self._generation(spec), regions, names)
 
     def render(self, spec: Spec) -> list[Artifact]:
-        """The front's file and a machine's configuration; nobody is asked, and no token is needed."""
+        """The front's file, a machine's configuration, and the image as a Dockerfile; nobody is asked, and no token is
+        needed."""
         app = self._options.app or spec.bot.name
         made = generation(spec, self._options, app, f"https://{app}.fly.dev")
         release = made.release(())
@@ -105,6 +107,7 @@ class Fly:
         return [
             Artifact("front.toml", made.front(release), 0o600),
             Artifact("machine.json", json.dumps(config, indent=2) + "\n"),
+            *dockerfile(spec, self._options.base or str(default_base(spec)), PORT, self.name),
         ]
 
     def find(self, bot: str) -> Deployment | None:

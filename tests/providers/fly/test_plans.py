@@ -84,7 +84,7 @@ def test_the_files_are_those_that_were_looked_at(
     assert said.returncode == 0, said
     release = re.search(r"for release (\w+)", (tmp_path / "rendered" / "front.toml").read_text("utf-8"))
     assert release
-    for file in ("front.toml", "machine.json"):
+    for file in ("front.toml", "machine.json", "Dockerfile"):
         text = (tmp_path / "rendered" / file).read_text("utf-8")
         same(text.replace(release[1], "RELEASE"), transport, file)
 
