@@ -35,6 +35,14 @@ _NEVER = (
     *(".pypirc", ".ssh", ".aws", ".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", "*.pyc"),
     *("*.egg-info", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".DS_Store", *sorted(_NOT_PACKED)),
 )
+_ELSEWHERE = re.compile(
+    r"""^\s*(-[rce]\b|--(requirement|constraint|editable)\b|\.{1,2}/|file:)    # requirements.txt
+    | ^[^#\n]*\b(path|workspace)\s*=                                        # pyproject.toml
+    | source\s=\s\{\s(editable|directory|path|virtual)\s=\s"(?!\.")         # uv.lock
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+"""Where the packages are made from other files of the project too, those must be in the image first."""
 _PRIVATE_KEY = re.compile(rb"^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=:, -]{30}", re.MULTILINE)
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _LONG_ENOUGH = 12
@@ -85,6 +93,7 @@ def artifacts(spec: Spec, recipe: Recipe) -> list[Artifact]:
                 {
                     "base": recipe.base or _base(spec),
                     "needs": list(needs.files),
+                    "alone": not any(_ELSEWHERE.search((spec.root / n).read_text("utf-8")) for n in needs.files),
                     "locked": needs.locked,
                     "extra": own_extra(spec.root, spec.transport.kind),
                 },

@@ -41,7 +41,8 @@ class Seen:
         if self.agent is None:
             return None
         image = self.agent.deployment.spec.image
-        of_it = {hash for hash, build in self.builds.items() if build.image_uri and build.image_uri == image}
+        # The platform may add the digest to what its builder said.
+        of_it = {hash for hash, build in self.builds.items() if build.image_uri and image.startswith(build.image_uri)}
         return next((entry for entry in self.entries if entry.hash in of_it), None)
 
 

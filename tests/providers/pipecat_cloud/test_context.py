@@ -155,6 +155,32 @@ def test_a_dockerfile_for_each_way_of_saying_what_is_needed(tmp_path: Path) -> N
     assert "FROM dailyco/pipecat-base:0.1.27-py3.13\n" in dockerfile(load(spec.file))
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("requirements.txt", "-r more.txt\npipecat-ai==1.14.0\n"),
+        ("requirements.txt", "pipecat-ai==1.14.0\n./libs/tools\n"),
+        ("pyproject.toml", '[project]\nname = "a"\n[tool.uv.sources]\ntools = { path = "libs/tools" }\n'),
+        ("pyproject.toml", '[project]\nname = "a"\n[tool.uv.sources]\ntools.workspace = true\n'),
+    ],
+)
+def test_packages_that_are_made_of_other_files_have_those_first(tmp_path: Path, file: str, text: str) -> None:
+    spec = project(tmp_path / "bot")
+    write(spec.root, file, text)
+    lines = artifacts(spec, RECIPE)[0].text.splitlines()
+    assert [line.split()[0] for line in lines[-2:]] == ["COPY", "RUN"]
+    assert lines[-2] == "COPY . ./" and sum(line.startswith("COPY") for line in lines) == 1
+
+
+def test_a_lock_file_of_the_project_alone_is_copied_first(tmp_path: Path) -> None:
+    spec = project(tmp_path / "bot")
+    write(spec.root, "pyproject.toml", '[project]\nname = "a"\nversion = "1"\n')
+    write(spec.root, "uv.lock", '[[package]]\nname = "a"\nsource = { virtual = "." }\n')
+    assert "COPY pyproject.toml uv.lock ./" in artifacts(spec, RECIPE)[0].text
+    write(spec.root, "uv.lock", '[[package]]\nname = "tools"\nsource = { editable = "libs/tools" }\n')
+    assert "COPY pyproject.toml" not in artifacts(spec, RECIPE)[0].text
+
+
 def test_a_bot_that_is_not_bot_py_is_found_by_the_platform(tmp_path: Path) -> None:
     spec = project(tmp_path / "bot")
     shutil.move(spec.root / "bot.py", spec.root / "voices" / "desk.py")

@@ -127,6 +127,8 @@ def test_looking_that_goes_wrong_for_a_while_does_not_end_the_wait(house: House)
 KINDS: list[tuple[int, str, str, type[ApiError], type[VoiceDeployError]]] = [
     (400, "", "Invalid autoScaling", Refused, StepFailed),
     (400, "", "Agent name 'x' is already in use", NameTaken, NotReady),
+    (400, "", "Service with name x exists", NameTaken, NotReady),
+    (400, "", "Build b does not exist", Refused, StepFailed),
     (400, "PCC-1001", "Attempt to start agent when deployment is not in ready state", AgentNotReady, StepFailed),
     (401, "", "Unauthorized", Unauthorized, NotReady),
     (403, "PCC-1004", "Billing credentials not set", Forbidden, NotReady),

@@ -156,7 +156,7 @@ def _kind(response: httpx.Response, said: str, word: str) -> tuple[type[ApiError
             return Refused, "send less: a session's data may have 1 MB, over a websocket 4 KB"
         case 429:
             return RateLimited, "wait a minute, then again"
-        case 400 if "exist" in low or "already" in low or "in use" in low:
+        case 400 if "already" in low or "in use" in low or ("exists" in low and "not exist" not in low):
             return NameTaken, "names are unique in all of Pipecat Cloud: choose another one"
         case status if status >= 500:
             return Unanswered, f"see status.pipecat.daily.co, then {_AGAIN}"
