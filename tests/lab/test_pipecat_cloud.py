@@ -242,10 +242,12 @@ def test_the_vendors_tool_sees_our_deployment(vendor: Vendor, cloud: PipecatClou
 
 @pytest.fixture
 def place(standin: Standin, tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, udp="")
+    made = Place(tmp_path, udp="21960-21967")
     made.talker()
-    spec = f'[bot]\nname = "{NAME}"\nprovider = "pipecat-cloud"\nsecrets = ["GREETS_S"]\n[pool]\nmin = 0\nmax = 2\n'
-    (made.root / "voicedeploy.toml").write_text(spec)
+    (made.root / "voicedeploy.toml").write_text(
+        f'[bot]\nname = "{NAME}"\nprovider = "pipecat-cloud"\nsecrets = ["GREETS_S"]\n[pool]\nmin = 0\nmax = 2\n'
+        f'[provider.local]\nport = {made.port}\nudp_ports = "{made.udp}"\n'
+    )
     standin.settings.secrets_s, standin.settings.creating_s = 0.5, 0.5
     with pytest.MonkeyPatch.context() as patch:
         for name, value in standin.environment().items():
@@ -277,3 +279,25 @@ def test_from_nothing_to_a_heard_bot_and_away_again(standin: Standin, place: Pla
     down = place.run("down", "--yes")
     assert down.code == 0, down
     assert not standin.world.agents and not standin.world.secrets
+
+
+def test_there_and_back_with_the_same_bot_and_a_heard_call_at_each_station(standin: Standin, place: Place) -> None:
+    def files() -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in place.root.iterdir() if p.is_file()}
+
+    before, releases = files(), []
+    try:
+        for where in ("local", "pipecat-cloud", "local"):
+            assert place.run("secrets", "set", "GREETS_S", "--provider", where, stdin="0.5").code == 0
+            up = place.run("up", "--yes", "--provider", where)
+            assert up.code == 0, up
+            called = place.run("call", "--turns", "1", "--json", "--provider", where)
+            assert called.code == 0 and called.json["runs"][0]["ok"], called
+            status = place.run("status", "--json", "--provider", where).json["deployments"][0]
+            releases.append(status["release"])
+        assert files() == before
+        assert releases[0] == releases[2]
+        still = place.run("up", "--yes", "--provider", "pipecat-cloud")
+        assert "nothing to change" in still.out + still.err, still
+    finally:
+        place.run("down", "--yes", "--now", "--provider", "local")
