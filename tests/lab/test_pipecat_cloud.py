@@ -242,7 +242,7 @@ def test_the_vendors_tool_sees_our_deployment(vendor: Vendor, cloud: PipecatClou
 
 @pytest.fixture
 def place(standin: Standin, tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, udp="21980-21987")
+    made = Place(tmp_path, udp="21720-21727")
     made.talker()
     (made.root / "voicedeploy.toml").write_text(
         f'[bot]\nname = "{NAME}"\nprovider = "pipecat-cloud"\nsecrets = ["GREETS_S"]\n[pool]\nmin = 0\nmax = 2\n'
