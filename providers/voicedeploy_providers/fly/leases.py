@@ -1,8 +1,10 @@
 """The lock of a bot: a lease on one of its machines, kept up for as long as the work takes."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 
 from voicedeploy.errors import VoiceDeployError
 from voicedeploy_providers.fly.api import App, LeaseHeld
@@ -18,7 +20,7 @@ def held(app: App, machine: str, why: str) -> Iterator[str]:
     try:
         lease = app.machines.lease(machine, _LEASE_S, why)
     except LeaseHeld as error:
-        said = error.message.partition(": ")[2] or error.message
+        said = re.sub(r"\b\d{10}\b", _time, error.message.partition(": ")[2] or error.message)
         raise LeaseHeld(
             f"somebody else is changing {app.name}: {said}",
             hint="wait until that is over; a program that was killed lets go within a minute",
@@ -41,3 +43,7 @@ def held(app: App, machine: str, why: str) -> Iterator[str]:
         over.set()
         renewing.join(5)
         app.machines.release(machine, lease.nonce)
+
+
+def _time(seconds: re.Match[str]) -> str:
+    return datetime.fromtimestamp(int(seconds[0]), UTC).strftime("%H:%M:%S UTC")
