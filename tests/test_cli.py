@@ -222,3 +222,13 @@ def test_the_program_itself_ends_with_the_code(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "voicedeploy", "up"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: voicedeploy.toml: there is no such file")
+
+
+def test_no_link_leads_to_a_place_without_a_page() -> None:
+    from voicedeploy.cli.invite import link
+    from voicedeploy.errors import UsageError
+    from voicedeploy.plan import Door
+
+    assert "#invite=" in link(Door("https://bot.example.org/", key="k" * 40), 60)
+    with pytest.raises(UsageError, match="no page to open"):
+        link(Door("https://api.example.org/v1/public/bot", key="k" * 40, page=False), 60)

@@ -110,6 +110,8 @@ class Door:
     key: str = field(default="", repr=False)
     ca: str = ""
     """Certificates in PEM to trust beside the system's; a target with a certificate authority of its own has one."""
+    page: bool = True
+    """Whether people can open the address, and an invite made with the key lets them in."""
 
 
 Change = Literal["+", "~", "-", "✓"]

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from voicedeploy.errors import UsageError
+
 if TYPE_CHECKING:
     from voicedeploy.plan import Door
 
@@ -10,7 +12,12 @@ HOUR_S = 3600
 
 def link(door: "Door", ttl_s: int) -> str:
     """Good for `ttl_s` seconds, for as many calls as the front's limits allow. The address as it is where no key is
-    needed."""
+    needed; `UsageError` where nobody can open it."""
+    if not door.page:
+        raise UsageError(
+            f"{door.url} has no page to open, and no invites",
+            hint="your page or app starts calls there, with its own key",
+        )
     if not door.key or not door.url.startswith("https:"):
         return door.url
     from voicedeploy.serve.tokens import Tokens

@@ -126,8 +126,11 @@ def carry_out(
         ]
         show.note("; ".join([f"{have.release} is live after {took_s:.1f} s", *left]))
         # A link that lets people in is for the person at the terminal, not for a log file.
-        watched = sys.stdout.isatty()
-        show.line(f"Talk to it: {link(provider.door(have), HOUR_S) if watched else have.url}")
+        watched, door = sys.stdout.isatty(), provider.door(have)
+        if not door.page:
+            show.line(f"Calls begin at {have.url}/start")
+            return plan
+        show.line(f"Talk to it: {link(door, HOUR_S) if watched else have.url}")
         if have.url.startswith("https:"):
             show.line(
                 "(good for an hour; `voicedeploy status --invite 7d` makes another)"

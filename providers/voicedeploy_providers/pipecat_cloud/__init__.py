@@ -158,7 +158,7 @@ class PipecatCloud:
         public = self._cloud().public_key
         if public is None:
             raise NoKey("no public key for Pipecat Cloud: calls need one", hint=_PUBLIC)
-        return Door(have.url, key=public.bare)
+        return Door(have.url, key=public.bare, page=False)
 
     def logs(self, have: Deployment, *, follow: bool, lines: int, session: str) -> Iterator[str]:
         logs = self._cloud().agent(self._agent(have.bot)).logs
