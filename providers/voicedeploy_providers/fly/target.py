@@ -194,8 +194,9 @@ class Platform:
     def _remove_unused(self, app: str) -> None:
         if app in self._theirs:
             return
-        if machines := self._app.machines.list():
-            raise StepFailed(f"the app {app} has {len(machines)} machines", hint="`voicedeploy down` takes all away")
+        machines = [m.name for m in self._app.machines.list() if m.state not in ("destroying", "destroyed")]
+        if machines:
+            raise StepFailed(f"the app {app} has {', '.join(machines)}", hint="`voicedeploy down` takes all away")
         self._fly.apps.delete(app)
 
     def _end(self, machine: str, grace_s: float) -> str:
