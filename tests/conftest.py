@@ -7,18 +7,21 @@ from pathlib import Path
 
 import pytest
 
-NETWORKS = ("tests/lab/test_nat", "tests/lab/test_hosts", "tests/lab/test_vm", "tests/lab/test_relay")
+# What of the lab may run beside each other. Within a group tests take turns: they share ports, and measure.
+GROUPS = {
+    "patience": ("serve/test_patience",),
+    "networks": ("lab/test_nat", "lab/test_turn", "lab/test_compare"),
+    "hosts": ("lab/test_hosts", "lab/test_vm.py", "lab/test_vm_contract", "lab/test_vm_faults"),
+    "more-hosts": ("lab/test_vm",),
+    "platforms": ("lab/test_fly", "lab/test_pipecat_cloud", "lab/test_image"),
+    "machine": ("",),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What may run beside each other: tests that make networks and hosts of their own, tests of this machine, and the
-    one that waits for minutes. Within a group they take turns: they share ports, and measure."""
     for item in items:
-        if "test_patience" in item.nodeid:
-            group = "patience"
-        else:
-            group = "networks" if item.nodeid.startswith(NETWORKS) else "machine"
-        item.add_marker(pytest.mark.xdist_group(group))
+        path = item.nodeid.removeprefix("tests/")
+        item.add_marker(pytest.mark.xdist_group(next(g for g, begin in GROUPS.items() if path.startswith(begin))))
 
 
 @pytest.fixture
