@@ -124,4 +124,6 @@ UNTRIED = [
     for k, v in KEYWORDS.items()
     if k not in _DAILY_HAS
 ]
-FINE = [Row(f"DailyParams {k}", f"DailyParams({_ON}, {k}=True)", "", "says nothing", _DAILY) for k in sorted(_DAILY_HAS)]
+FINE = [
+    Row(f"DailyParams {k}", f"DailyParams({_ON}, {k}=True)", "", "says nothing", _DAILY) for k in sorted(_DAILY_HAS)
+]
