@@ -116,6 +116,7 @@ def _never(door: Door, report: str) -> str:
 
 
 def test_a_bot_that_needs_a_library_of_the_system(desk: Desk, home: Host) -> None:
+    assert desk.up(home).code == 0
     before = desk.status(home)["release"]
     desk.write(extra='\nimport ctypes\nctypes.CDLL("libGL.so.1")\n')
     try:
