@@ -2,10 +2,9 @@
 
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.fly.api.errors import Forbidden, NameTaken, NotFound
-from voicedeploy_providers.fly.api.made import once
 from voicedeploy_providers.fly.api.records import AppRecord, Record
-from voicedeploy_providers.fly.api.wire import Wire, read
 
 
 class _Apps(Record):
@@ -18,12 +17,12 @@ class Apps:
 
     def list(self, org: str) -> tuple[AppRecord, ...]:
         what = f"listing the apps of {org}"
-        return read(_Apps, self._wire.call("GET", "/apps", what, params={"org_slug": org}), what).apps
+        return self._wire.read(_Apps, self._wire.call("GET", "/apps", what, params={"org_slug": org}), what).apps
 
     def get(self, name: str) -> AppRecord | None:
         what = f"looking at the app {name}"
         try:
-            return read(AppRecord, self._wire.call("GET", f"/apps/{quote(name, safe='')}", what), what)
+            return self._wire.read(AppRecord, self._wire.call("GET", f"/apps/{quote(name, safe='')}", what), what)
         except NotFound:
             return None
 
@@ -41,7 +40,7 @@ class Apps:
                 raise
             return AppRecord(name=name)
 
-        return once(make, lambda: self.get(name), what, self._wire.clock)
+        return self._wire.once(make, lambda: self.get(name), what)
 
     def delete(self, name: str) -> None:
         """With all its machines, addresses and secrets. One that is not there is fine."""

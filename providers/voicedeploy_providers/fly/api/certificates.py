@@ -2,9 +2,9 @@
 
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.fly.api.errors import NotFound
 from voicedeploy_providers.fly.api.records import Certificate
-from voicedeploy_providers.fly.api.wire import Wire, read
 
 
 class Certificates:
@@ -15,7 +15,9 @@ class Certificates:
     def get(self, hostname: str) -> Certificate | None:
         what = f"looking at the certificate of {hostname}"
         try:
-            return read(Certificate, self._wire.call("GET", f"{self._path}/{quote(hostname, safe='')}", what), what)
+            return self._wire.read(
+                Certificate, self._wire.call("GET", f"{self._path}/{quote(hostname, safe='')}", what), what
+            )
         except NotFound:
             return None
 
@@ -23,7 +25,9 @@ class Certificates:
         """From the public authority; the name must point to the app before it is issued."""
         what = f"asking for a certificate of {hostname}"
         body = {"hostname": hostname}
-        return read(Certificate, self._wire.call("POST", f"{self._path}/acme", what, body=body, again=True), what)
+        return self._wire.read(
+            Certificate, self._wire.call("POST", f"{self._path}/acme", what, body=body, again=True), what
+        )
 
     def remove(self, hostname: str) -> None:
         """One that is not there is fine."""

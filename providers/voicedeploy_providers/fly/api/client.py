@@ -5,6 +5,7 @@ from typing import Self
 
 import httpx
 
+from voicedeploy.api import Clock, Wire, connection
 from voicedeploy_providers.fly.api.apps import Apps
 from voicedeploy_providers.fly.api.certificates import Certificates
 from voicedeploy_providers.fly.api.ips import Ips
@@ -14,7 +15,7 @@ from voicedeploy_providers.fly.api.places import Places
 from voicedeploy_providers.fly.api.platform import Platform
 from voicedeploy_providers.fly.api.secrets import Secrets
 from voicedeploy_providers.fly.api.token import Token
-from voicedeploy_providers.fly.api.wire import Clock, Wire, connection
+from voicedeploy_providers.fly.api.wire import FAULTS
 
 
 class App:
@@ -42,9 +43,9 @@ class Fly:
     ) -> None:
         self.token = token
         self.places = places or Places()
-        self._client = connection(token, transport)
-        self._flaps = Wire(self._client, f"{self.places.flaps}/v1", token, clock)
-        self._api = Wire(self._client, f"{self.places.api}/api/v1", token, clock)
+        self._client = connection(token.header, transport)
+        self._flaps = Wire(self._client, f"{self.places.flaps}/v1", token.bare, clock, FAULTS)
+        self._api = Wire(self._client, f"{self.places.api}/api/v1", token.bare, clock, FAULTS)
         self.apps = Apps(self._flaps)
         self.platform = Platform(self._flaps)
 

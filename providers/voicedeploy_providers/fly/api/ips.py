@@ -2,10 +2,9 @@
 
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.fly.api.errors import NotFound
-from voicedeploy_providers.fly.api.made import once
 from voicedeploy_providers.fly.api.records import Ip, IpKind, Record
-from voicedeploy_providers.fly.api.wire import Wire, read
 
 
 class _Ips(Record):
@@ -20,7 +19,7 @@ class Ips:
 
     def list(self) -> tuple[Ip, ...]:
         what = f"listing the addresses of {self._app}"
-        return read(_Ips, self._wire.call("GET", self._path, what), what).ips
+        return self._wire.read(_Ips, self._wire.call("GET", self._path, what), what).ips
 
     def assign(self, kind: IpKind, *, region: str = "") -> Ip:
         """The address of this kind that the app has, or else a new one: never a second."""
@@ -31,9 +30,9 @@ class Ips:
             return next((ip for ip in self.list() if ip.kind == kind), None)
 
         def make() -> Ip:
-            return read(Ip, self._wire.call("POST", self._path, what, body=body), what)
+            return self._wire.read(Ip, self._wire.call("POST", self._path, what, body=body), what)
 
-        return find() or once(make, find, what, self._wire.clock)
+        return find() or self._wire.once(make, find, what)
 
     def release(self, ip: str) -> None:
         """One that is not there is fine."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.fly.api.records import LogLine, LogPage
-from voicedeploy_providers.fly.api.wire import Wire, read
 
 _POLL_S = 2.0
 _MOST_PAGES = 200
@@ -20,7 +20,9 @@ class Logs:
         what = f"reading the log of {self._app}"
         asked = {"instance": machine, "region": region, "next_token": after}
         path = f"/apps/{quote(self._app, safe='')}/logs"
-        return read(LogPage, self._wire.call("GET", path, what, params={k: v for k, v in asked.items() if v}), what)
+        return self._wire.read(
+            LogPage, self._wire.call("GET", path, what, params={k: v for k, v in asked.items() if v}), what
+        )
 
     def so_far(self, *, machine: str = "") -> LogPage:
         """All that there is, as one page."""

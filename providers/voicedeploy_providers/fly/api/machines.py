@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.fly.api.config import Config
 from voicedeploy_providers.fly.api.errors import NameTaken, NotFound, Unanswered, WaitedTooLong
-from voicedeploy_providers.fly.api.made import once
 from voicedeploy_providers.fly.api.records import Executed, Lease, Machine, Reached, Record
-from voicedeploy_providers.fly.api.wire import Wire, read
+from voicedeploy_providers.fly.api.wire import held
 
 _LONGEST_WAIT_S = 60
 """One request waits no longer."""
@@ -34,14 +34,14 @@ class Machines:
         params = {f"metadata.{key}": value for key, value in (metadata or {}).items()}
         if region:
             params["region"] = region
-        found = read(tuple[Machine, ...], self._wire.call("GET", self._path, what, params=params), what)
+        found = self._wire.read(tuple[Machine, ...], self._wire.call("GET", self._path, what, params=params), what)
         wanted = (metadata or {}).items()
         return tuple(machine for machine in found if wanted <= machine.metadata.items())
 
     def get(self, machine: str) -> Machine | None:
         what = f"looking at the machine {machine}"
         try:
-            return read(Machine, self._wire.call("GET", self._of(machine), what), what)
+            return self._wire.read(Machine, self._wire.call("GET", self._of(machine), what), what)
         except NotFound:
             return None
 
@@ -65,7 +65,7 @@ class Machines:
                 if error.status == 408:
                     continue
                 raise
-            return read(Reached, answer, what).state or states[0]
+            return self._wire.read(Reached, answer, what).state or states[0]
         raise WaitedTooLong(
             f"{what}: not after {timeout_s:g} s",
             hint="`voicedeploy logs` has what it said last, `voicedeploy status` what Fly says of it",
@@ -105,13 +105,13 @@ class Machines:
 
         def make() -> Machine:
             try:
-                return read(Machine, self._wire.call("POST", self._path, what, body=body, again=False), what)
+                return self._wire.read(Machine, self._wire.call("POST", self._path, what, body=body, again=False), what)
             except NameTaken:
                 if (there := find()) is not None:
                     return there
                 raise
 
-        return once(make, find, what, self._wire.clock)
+        return self._wire.once(make, find, what)
 
     def update(
         self, machine: Machine, config: Config, *, launch: bool = True, min_secrets_version: int = 0, nonce: str = ""
@@ -129,10 +129,10 @@ class Machines:
             return now if now and now.instance_id != machine.instance_id else None
 
         def make() -> Machine:
-            answer = self._wire.call("POST", self._of(machine.id), what, body=body, nonce=nonce, again=False)
-            return read(Machine, answer, what)
+            answer = self._wire.call("POST", self._of(machine.id), what, body=body, headers=held(nonce), again=False)
+            return self._wire.read(Machine, answer, what)
 
-        return once(make, find, what, self._wire.clock)
+        return self._wire.once(make, find, what)
 
     def start(self, machine: str, *, nonce: str = "") -> None:
         self._act(machine, "start", nonce)
@@ -158,7 +158,7 @@ class Machines:
         what = f"destroying the machine {machine}"
         params = {"force": "true"} if force else None
         try:
-            self._wire.call("DELETE", self._of(machine), what, params=params, nonce=nonce)
+            self._wire.call("DELETE", self._of(machine), what, params=params, headers=held(nonce))
         except NotFound:
             return
 
@@ -170,9 +170,9 @@ class Machines:
         body: dict[str, Any] = {"command": [*command], "timeout": wait_s, **({"stdin": stdin} if stdin else {})}
         what = f"running {command[0]} on the machine {machine}"
         answer = self._wire.call(
-            "POST", self._of(machine, "exec"), what, body=body, nonce=nonce, again=False, answer_s=wait_s + 15.0
+            "POST", self._of(machine, "exec"), what, body=body, headers=held(nonce), again=False, answer_s=wait_s + 15.0
         )
-        return read(Executed, answer, what)
+        return self._wire.read(Executed, answer, what)
 
     # --- leases -------------------------------------------------------------------------------------
 
@@ -181,13 +181,15 @@ class Machines:
         what = f"leasing the machine {machine}"
         body = {"ttl": ttl_s, "description": why}
         again = bool(nonce)  # without it, a lease whose answer was lost would be in the way of the second
-        answer = self._wire.call("POST", self._of(machine, "lease"), what, body=body, nonce=nonce, again=again)
-        return read(_LeaseAnswer, answer, what).data
+        answer = self._wire.call("POST", self._of(machine, "lease"), what, body=body, headers=held(nonce), again=again)
+        return self._wire.read(_LeaseAnswer, answer, what).data
 
     def release(self, machine: str, nonce: str) -> None:
         """One that ran out is fine."""
         try:
-            self._wire.call("DELETE", self._of(machine, "lease"), f"giving back the lease of {machine}", nonce=nonce)
+            self._wire.call(
+                "DELETE", self._of(machine, "lease"), f"giving back the lease of {machine}", headers=held(nonce)
+            )
         except NotFound:
             return
 
@@ -204,7 +206,7 @@ class Machines:
 
     def metadata(self, machine: str) -> dict[str, str]:
         what = f"reading the metadata of {machine}"
-        return read(dict[str, str], self._wire.call("GET", self._of(machine, "metadata"), what), what)
+        return self._wire.read(dict[str, str], self._wire.call("GET", self._of(machine, "metadata"), what), what)
 
     def note(self, machine: str, values: Mapping[str, str], *, version: str = "", nonce: str = "") -> None:
         """Sets metadata at once, without a new version or a restart; "" removes one.
@@ -213,7 +215,7 @@ class Machines:
         """
         body: dict[str, Any] = {"metadata": dict(values), **({"machine_version": version} if version else {})}
         what = f"writing the metadata of {machine}"
-        self._wire.call("PATCH", self._of(machine, "metadata"), what, body=body, nonce=nonce, again=True)
+        self._wire.call("PATCH", self._of(machine, "metadata"), what, body=body, headers=held(nonce), again=True)
 
     # --- the way there ------------------------------------------------------------------------------
 
@@ -222,7 +224,7 @@ class Machines:
 
     def _act(self, machine: str, action: str, nonce: str, body: Any = None, *, again: bool = True) -> None:
         what = f"{_DOING[action]} the machine {machine}"
-        self._wire.call("POST", self._of(machine, action), what, body=body, nonce=nonce, again=again)
+        self._wire.call("POST", self._of(machine, action), what, body=body, headers=held(nonce), again=again)
 
 
 _DOING = {

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.fly.api.errors import NotFound
 from voicedeploy_providers.fly.api.records import Record, Secret
-from voicedeploy_providers.fly.api.wire import Wire, read
 
 
 class _Secrets(Record):
@@ -24,7 +24,7 @@ class Secrets:
 
     def list(self) -> tuple[Secret, ...]:
         what = f"listing the secrets of {self._app}"
-        return read(_Secrets, self._wire.call("GET", self._path, what), what).secrets
+        return self._wire.read(_Secrets, self._wire.call("GET", self._path, what), what).secrets
 
     def update(self, values: Mapping[str, str | None]) -> int:
         """Sets each value; None unsets. The new version, 0 if nothing was asked for: `min_secrets_version` of machines.
@@ -36,12 +36,12 @@ class Secrets:
         version = 0
         if setting:
             answer = self._wire.call("POST", self._path, what, body={"values": setting}, again=True)
-            version = read(_Version, answer, what).version
+            version = self._wire.read(_Version, answer, what).version
         for name in values.keys() - setting.keys():
             what = f"unsetting {name} of {self._app}"
             try:
                 answer = self._wire.call("DELETE", f"{self._path}/{quote(name, safe='')}", what)
             except NotFound:
                 continue
-            version = max(version, read(_Version, answer, what).version)
+            version = max(version, self._wire.read(_Version, answer, what).version)
         return version

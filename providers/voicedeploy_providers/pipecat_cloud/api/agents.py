@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.pipecat_cloud.api.errors import NotFound, ReleaseFailed, Unanswered, WaitedTooLong
-from voicedeploy_providers.pipecat_cloud.api.made import once
 from voicedeploy_providers.pipecat_cloud.api.records import AgentRecord, AgentSummary, Health, Record
-from voicedeploy_providers.pipecat_cloud.api.wire import Wire, read
 
 POLL_S = 5.0
 _SILENCES = 5
@@ -55,12 +54,12 @@ class Agents:
     def list(self, region: str = "") -> tuple[AgentSummary, ...]:
         what = "listing the agents"
         params = {"region": region} if region else None
-        return read(_Agents, self._wire.call("GET", "/agents", what, params=params), what).services
+        return self._wire.read(_Agents, self._wire.call("GET", "/agents", what, params=params), what).services
 
     def get(self, name: str) -> AgentRecord | None:
         what = f"looking at the agent {name}"
         try:
-            return read(AgentRecord, self._wire.call("GET", self._of(name), what), what)
+            return self._wire.read(AgentRecord, self._wire.call("GET", self._of(name), what), what)
         except NotFound:
             return None
 
@@ -70,9 +69,9 @@ class Agents:
         body = {"serviceName": name, "region": region, **wanted.wire()}
 
         def make() -> AgentRecord:
-            return read(AgentRecord, self._wire.call("POST", "/agents", what, body=body, again=False), what)
+            return self._wire.read(AgentRecord, self._wire.call("POST", "/agents", what, body=body, again=False), what)
 
-        return once(make, lambda: self.get(name), what, self._wire.clock)
+        return self._wire.once(make, lambda: self.get(name), what)
 
     def update(self, before: AgentRecord, wanted: Wanted, *, force: bool = False) -> AgentRecord:
         """What differs is deployed. Agents that run are replaced only where the image, the profile, the secret set's
@@ -83,13 +82,13 @@ class Agents:
 
         def make() -> AgentRecord:
             answer = self._wire.call("POST", self._of(before.name), what, body=body, again=not force)
-            return read(AgentRecord, answer, what)
+            return self._wire.read(AgentRecord, answer, what)
 
         def find() -> AgentRecord | None:
             now = self.get(before.name)
             return now if now and now.desired_deployment_id != before.desired_deployment_id else None
 
-        return once(make, find, what, self._wire.clock) if force else make()
+        return self._wire.once(make, find, what) if force else make()
 
     def delete(self, name: str) -> None:
         """Its sessions go on until they end. One that is not there is fine."""

@@ -5,10 +5,9 @@ from urllib.parse import quote
 
 import httpx
 
+from voicedeploy.api import PAUSES, Params, Wire
 from voicedeploy_providers.pipecat_cloud.api.errors import BuildFailed, Unanswered, WaitedTooLong, refusal, unanswered
-from voicedeploy_providers.pipecat_cloud.api.made import once
 from voicedeploy_providers.pipecat_cloud.api.records import Build, Record, Upload
-from voicedeploy_providers.pipecat_cloud.api.wire import PAUSES, Params, Wire, read
 
 POLL_S = 3.0
 _SILENCES = 5
@@ -39,15 +38,17 @@ class Builds:
         what = "listing the builds"
         asked: Params = {"region": region, "contextHash": context_hash, "status": status, "limit": most}
         params = {key: value for key, value in asked.items() if value}
-        return read(_Builds, self._wire.call("GET", "/builds", what, params=params), what).builds
+        return self._wire.read(_Builds, self._wire.call("GET", "/builds", what, params=params), what).builds
 
     def get(self, build: str) -> Build:
         what = f"looking at the build {build}"
-        return read(_Build, self._wire.call("GET", self._of(build), what), what).build
+        return self._wire.read(_Build, self._wire.call("GET", self._of(build), what), what).build
 
     def log(self, build: str, most: int = 500) -> tuple[str, ...]:
         what = f"reading the log of the build {build}"
-        return read(_Log, self._wire.call("GET", f"{self._of(build)}/logs", what, params={"limit": most}), what).logs
+        return self._wire.read(
+            _Log, self._wire.call("GET", f"{self._of(build)}/logs", what, params={"limit": most}), what
+        ).logs
 
     def made(self, context_hash: str, region: str) -> Build | None:
         """One of the same context that is ready to be deployed."""
@@ -62,13 +63,13 @@ class Builds:
         before = {build.id for build in self.list(region=region, context_hash=context_hash)}
 
         def make() -> Build:
-            return read(_Build, self._wire.call("POST", "/builds", what, body=body, again=False), what).build
+            return self._wire.read(_Build, self._wire.call("POST", "/builds", what, body=body, again=False), what).build
 
         def find() -> Build | None:
             there = self.list(region=region, context_hash=context_hash)
             return next((build for build in there if build.id not in before), None)
 
-        return once(make, find, what, self._wire.clock)
+        return self._wire.once(make, find, what)
 
     def wait(self, build: str, *, timeout_s: float = 900.0, tell: Callable[[Build], None] = lambda _: None) -> Build:
         """Until it can be deployed. `BuildFailed` has its last lines; `tell` with each look."""
@@ -105,7 +106,7 @@ class Builds:
     def _upload(self, context: bytes, region: str) -> Upload:
         what = f"uploading {len(context) / 2**20:.1f} MiB"
         asked = self._wire.call("POST", "/builds/upload-url", what, body={"region": region}, again=True)
-        upload = read(Upload, asked, what)
+        upload = self._wire.read(Upload, asked, what)
         # The store wants the file last, and its type as a field of its own.
         fields = {"Content-Type": "application/gzip", **upload.upload_fields}
         file = {"file": ("context.tar.gz", context, "application/gzip")}

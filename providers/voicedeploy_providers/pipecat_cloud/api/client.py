@@ -7,6 +7,7 @@ from typing import Self
 
 import httpx
 
+from voicedeploy.api import Clock, Wire, connection
 from voicedeploy_providers.pipecat_cloud.api.agents import Agents
 from voicedeploy_providers.pipecat_cloud.api.builds import Builds
 from voicedeploy_providers.pipecat_cloud.api.keys import PrivateKey, PublicKey
@@ -15,7 +16,7 @@ from voicedeploy_providers.pipecat_cloud.api.places import Places
 from voicedeploy_providers.pipecat_cloud.api.platform import Platform
 from voicedeploy_providers.pipecat_cloud.api.secrets import Secrets
 from voicedeploy_providers.pipecat_cloud.api.sessions import Sessions
-from voicedeploy_providers.pipecat_cloud.api.wire import Clock, Wire, connection
+from voicedeploy_providers.pipecat_cloud.api.wire import FAULTS
 
 
 class Agent:
@@ -42,12 +43,12 @@ class PipecatCloud:
         self.places = places or Places()
         self.public_key = public
         self.clock = clock
-        self._clients = [connection(private, transport), connection(None, transport)]
-        self._private = Wire(self._clients[0], self.places.private, private, clock)
+        self._clients = [connection(private.header, transport), connection("", transport)]
+        self._private = Wire(self._clients[0], self.places.private, private.bare, clock, FAULTS)
         self._public: Wire | None = None
         if public is not None:
-            self._clients.append(connection(public, transport))
-            self._public = Wire(self._clients[-1], f"{self.places.private}/public", public, clock)
+            self._clients.append(connection(public.header, transport))
+            self._public = Wire(self._clients[-1], f"{self.places.private}/public", public.bare, clock, FAULTS)
         self.agents = Agents(self._private)
         self.secrets = Secrets(self._private)
         self.builds = Builds(self._private, self._clients[1])

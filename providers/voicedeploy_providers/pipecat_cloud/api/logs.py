@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.pipecat_cloud.api.records import LogLine, Record
-from voicedeploy_providers.pipecat_cloud.api.wire import Wire, read
 
 _POLL_S = 2.0
 _PAGE = 200
@@ -54,7 +54,9 @@ class Logs:
             "startTime": start,
         }
         path = f"/agents/{quote(self._agent, safe='')}/logs"
-        return read(_Page, self._wire.call("GET", path, what, params={k: v for k, v in asked.items() if v}), what).logs
+        return self._wire.read(
+            _Page, self._wire.call("GET", path, what, params={k: v for k, v in asked.items() if v}), what
+        ).logs
 
 
 def _millis(stamp: str) -> int:

@@ -1,7 +1,7 @@
 """What the platform has: regions, and the organization's own settings."""
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.pipecat_cloud.api.records import Record, Region
-from voicedeploy_providers.pipecat_cloud.api.wire import Wire, read
 
 
 class _Regions(Record):
@@ -22,9 +22,11 @@ class Platform:
 
     def regions(self) -> tuple[Region, ...]:
         what = "listing the regions"
-        return read(_Regions, self._wire.call("GET", "/regions", what), what).regions
+        return self._wire.read(_Regions, self._wire.call("GET", "/regions", what), what).regions
 
     def default_region(self) -> str:
         """Where the organization deploys if nobody says where."""
         what = "asking for the organization's region"
-        return read(_PropertiesAnswer, self._wire.call("GET", "/properties", what), what).properties.default_region
+        return self._wire.read(
+            _PropertiesAnswer, self._wire.call("GET", "/properties", what), what
+        ).properties.default_region

@@ -4,9 +4,9 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from voicedeploy.api import PAUSES, Wire
 from voicedeploy_providers.pipecat_cloud.api.errors import Changed, NotFound, Refused, WaitedTooLong
 from voicedeploy_providers.pipecat_cloud.api.records import Record, SecretSet
-from voicedeploy_providers.pipecat_cloud.api.wire import PAUSES, Wire, read
 
 _POLL_S = 1.0
 
@@ -21,13 +21,13 @@ class Secrets:
 
     def list(self) -> tuple[SecretSet, ...]:
         what = "listing the secret sets"
-        return read(_Sets, self._wire.call("GET", "/secrets", what), what).sets
+        return self._wire.read(_Sets, self._wire.call("GET", "/secrets", what), what).sets
 
     def get(self, name: str) -> SecretSet | None:
         """None too for a set of credentials of a registry, which the platform does not show."""
         what = f"looking at the secret set {name}"
         try:
-            found = read(SecretSet, self._wire.call("GET", self._of(name), what), what)
+            found = self._wire.read(SecretSet, self._wire.call("GET", self._of(name), what), what)
         except NotFound:
             return None
         return found if found.name else found.model_copy(update={"name": name})

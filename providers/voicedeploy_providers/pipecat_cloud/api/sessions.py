@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
+from voicedeploy.api import Wire
 from voicedeploy_providers.pipecat_cloud.api.errors import AtCapacity, NoKey, NotFound, RateLimited
 from voicedeploy_providers.pipecat_cloud.api.keys import WHERE
 from voicedeploy_providers.pipecat_cloud.api.records import Record, Session, Started
-from voicedeploy_providers.pipecat_cloud.api.wire import Wire, read
 
 _START_S = 120.0
 """A cold start answers only when the bot has begun."""
@@ -57,7 +57,7 @@ class Sessions:
             raise AtCapacity(
                 full.message, hint="raise `pool.max`, or call again in a while", status=full.status, word=full.word
             ) from full
-        return read(Started, answer, what)
+        return self._wire.read(Started, answer, what)
 
     def list(
         self, status: Literal["active", "ended", "all"] = "all", *, deployment: str = "", most: int = 10
@@ -65,12 +65,14 @@ class Sessions:
         """Newest first."""
         what = f"listing the sessions of {self._agent}"
         params = {"status": status, "limit": most, **({"deploymentId": deployment} if deployment else {})}
-        return read(_Sessions, self._wire.call("GET", self._path, what, params=params), what).sessions
+        return self._wire.read(_Sessions, self._wire.call("GET", self._path, what, params=params), what).sessions
 
     def get(self, session: str) -> Session | None:
         what = f"looking at the session {session}"
         try:
-            return read(Session, self._wire.call("GET", f"{self._path}/{quote(session, safe='')}", what), what)
+            return self._wire.read(
+                Session, self._wire.call("GET", f"{self._path}/{quote(session, safe='')}", what), what
+            )
         except NotFound:
             return None
 
