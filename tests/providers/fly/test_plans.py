@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from voicedeploy_providers.fly.api import Fly, wire
+from voicedeploy_providers.fly.api import Fly
 
 from tests.lab.local import free_port
 from tests.providers.fly.standin import Standin
 from tests.test_cli import Said, typed
+from voicedeploy.api import wire
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "fly"
 
