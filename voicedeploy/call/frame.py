@@ -1,11 +1,12 @@
 """A page that is one file: style, words, and pictures by Plotly, whose code is inside."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
 
+from voicedeploy.call.run import rounded
 from voicedeploy.errors import NotReady
 
 try:
@@ -87,3 +88,29 @@ def limit(at: float, axis: str) -> Figure:
 def _embedded(body: dict[str, Any]) -> str:
     """JSON in a script element: no `<` in it may open or close anything."""
     return json.dumps(body).replace("<", "\\u003c")
+
+
+def health(names: Sequence[str], gaps: Sequence[float | None], late: Sequence[float | None],
+           jitter: Sequence[float | None]) -> Figure:  # fmt: skip
+    """Bars in milliseconds for each of `names`, beside the gap that a listener hears."""
+    series = (("largest gap", CALLER, gaps), ("late, p95", LATE, late), ("jitter", BOT, jitter))
+    return {
+        "data": [
+            {
+                "type": "bar",
+                "name": name,
+                "x": [*names],
+                "y": [rounded(value) for value in values],
+                "marker": {"color": colour},
+                "hovertemplate": "%{x}: " + name + " %{y:.1f} ms<extra></extra>",
+            }
+            for name, colour, values in series
+        ],
+        "layout": {
+            "barmode": "group",
+            "height": 300,
+            "xaxis": {"type": "category"},
+            "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"},
+            "shapes": [limit(60, "y")],
+        },
+    }

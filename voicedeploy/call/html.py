@@ -5,7 +5,19 @@ from html import escape
 
 from voicedeploy.call import goals
 from voicedeploy.call.audio import AUDIBLE_DBFS
-from voicedeploy.call.frame import BOT, CALLER, LATE, PHASES, Figure, filled, framed, limit, milliseconds, said, seconds
+from voicedeploy.call.frame import (
+    BOT,
+    CALLER,
+    PHASES,
+    Figure,
+    filled,
+    framed,
+    health,
+    limit,
+    milliseconds,
+    said,
+    seconds,
+)
 from voicedeploy.call.frame import tiles as tiled
 from voicedeploy.call.report import Report
 from voicedeploy.call.run import Run, rounded
@@ -246,28 +258,10 @@ def _audio(runs: Sequence[Run]) -> Figure | None:
     shown = [(f"call {number}", run.audio) for number, run in enumerate(runs, 1) if run.audio.packets][:60]
     if not shown:
         return None
-    series = (
-        ("largest gap", CALLER, [audio.max_gap_ms for _, audio in shown]),
-        ("late, p95", LATE, [audio.late_p95_ms for _, audio in shown]),
-        ("jitter", BOT, [audio.jitter_ms for _, audio in shown]),
+    heard = [audio for _, audio in shown]
+    return health(
+        [call for call, _ in shown],
+        [audio.max_gap_ms for audio in heard],
+        [audio.late_p95_ms for audio in heard],
+        [audio.jitter_ms for audio in heard],
     )
-    return {
-        "data": [
-            {
-                "type": "bar",
-                "name": name,
-                "x": [call for call, _ in shown],
-                "y": [rounded(value) for value in values],
-                "marker": {"color": color},
-                "hovertemplate": "%{x}: " + name + " %{y:.1f} ms<extra></extra>",
-            }
-            for name, color, values in series
-        ],
-        "layout": {
-            "barmode": "group",
-            "height": 300,
-            "xaxis": {"type": "category"},
-            "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"},
-            "shapes": [limit(60, "y")],
-        },
-    }

@@ -88,11 +88,11 @@ def bring(provider: "Provider", spec: "Spec", how: How, begins: Callable[[], Non
         if plan.empty:
             if checkup.overruled:
                 engine.verify(plan, provider, proof, progress.Ticker(quiet=how.json))
-            return _unchanged(provider, spec, plan, json=how.json, call=proof.run)
+            return _unchanged(have, spec, plan, json=how.json, call=proof.run)
         if have and not how.json and (busy := provider.status(have).sessions):
             show.note(f"{_calls(busy)} on {have.release} now, to end there in their own time")
-        carried = carry_out(plan, provider, yes=how.yes, json=how.json, proof=proof, begins=begins)
-    return _answer(carried, spec, _url(provider, spec), changed=True, call=proof.run)
+        now = carry_out(plan, provider, yes=how.yes, json=how.json, proof=proof, begins=begins)
+    return _answer(plan, spec, now, changed=True, call=proof.run)
 
 
 def carry_out(
@@ -103,8 +103,11 @@ def carry_out(
     json: bool,
     proof: "Proof",
     begins: Callable[[], None] | None = None,
-) -> "Plan":
-    """Asks where a plan wants that, carries it out and verifies it; on the terminal then the address to talk to."""
+) -> "Deployment | None":
+    """Asks where a plan wants that, carries it out and verifies it; on the terminal then the address to talk to.
+
+    What stands there afterwards.
+    """
     from voicedeploy import engine
     from voicedeploy.cli import progress
     from voicedeploy.cli.invite import HOUR_S, link
@@ -129,7 +132,7 @@ def carry_out(
         watched, door = sys.stdout.isatty(), provider.door(have)
         if not door.page:
             show.line(f"Calls begin at {have.url}/start")
-            return plan
+            return have
         show.line(f"Talk to it: {link(door, HOUR_S) if watched else have.url}")
         if have.url.startswith("https:"):
             show.line(
@@ -137,12 +140,7 @@ def carry_out(
                 if watched
                 else "`voicedeploy status --invite 7d` makes a link that lets somebody in"
             )
-    return plan
-
-
-def _url(provider: "Provider", spec: "Spec") -> str:
-    have = provider.find(spec.bot.name)
-    return have.url if have else ""
+    return have
 
 
 def _calls(count: int) -> str:
@@ -167,21 +165,22 @@ def _dry_run(provider: "Provider", spec: "Spec", *, no_call: bool, json: bool) -
 
 
 def _unchanged(
-    provider: "Provider", spec: "Spec", plan: "Plan", *, json: bool, call: dict[str, Any] | None
+    have: "Deployment | None", spec: "Spec", plan: "Plan", *, json: bool, call: dict[str, Any] | None
 ) -> dict[str, Any]:
-    url = _url(provider, spec)
     if not json:
-        show.line(f"nothing to change: {plan.want} answers at {url}")
-    return _answer(plan, spec, url, changed=False, call=call)
+        show.line(f"nothing to change: {plan.want} answers at {have.url if have else ''}")
+    return _answer(plan, spec, have, changed=False, call=call)
 
 
-def _answer(plan: "Plan", spec: "Spec", url: str, *, changed: bool, call: dict[str, Any] | None) -> dict[str, Any]:
+def _answer(
+    plan: "Plan", spec: "Spec", have: "Deployment | None", *, changed: bool, call: dict[str, Any] | None
+) -> dict[str, Any]:
     return {
         "provider": plan.provider,
         "bot": spec.bot.name,
         "release": plan.want,
         "transport": spec.transport.kind.value,
-        "url": url,
+        "url": have.url if have else "",
         "changed": changed,
         "steps": [{"change": s.change, "summary": s.summary} for s in plan.steps],
         "call": call,

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from voicedeploy.call.frame import (
-    BOT,
     CALLER,
-    LATE,
     PHASES,
     Figure,
     filled,
     framed,
+    health,
     limit,
     milliseconds,
     said,
@@ -283,25 +282,9 @@ def _audio(outcomes: Sequence[Outcome]) -> Figure | None:
     if not shown:
         return None
     summaries = [one.report.summary for one in shown]
-    series = (
-        ("largest gap", CALLER, [s.max_gap_ms.p50 for s in summaries]),
-        ("late, p95", LATE, [s.late_p95_ms.p50 for s in summaries]),
-        ("jitter", BOT, [s.jitter_ms.p50 for s in summaries]),
+    return health(
+        [escape(one.name) for one in shown],
+        [s.max_gap_ms.p50 for s in summaries],
+        [s.late_p95_ms.p50 for s in summaries],
+        [s.jitter_ms.p50 for s in summaries],
     )
-    return {
-        "data": [
-            {
-                "type": "bar", "name": name, "x": [escape(one.name) for one in shown],
-                "y": [rounded(value) for value in values], "marker": {"color": colour},
-                "hovertemplate": "%{x}: " + name + " %{y:.1f} ms<extra></extra>",
-            }
-            for name, colour, values in series
-        ],
-        "layout": {
-            "barmode": "group",
-            "height": 300,
-            "xaxis": {"type": "category"},
-            "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"},
-            "shapes": [limit(60, "y")],
-        },
-    }  # fmt: skip

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from voicedeploy.serve.config import Access
 from voicedeploy.serve.origins import address, networks, never_left
+from voicedeploy.serve.outside import base_url
 from voicedeploy.serve.rate import WINDOW_S, Rate
 from voicedeploy.serve.refusal import Refusal
 from voicedeploy.serve.tokens import InvalidToken, Token, Tokens
@@ -46,6 +47,10 @@ class Doorkeeper:
         limit = access.starts_per_minute
         self._starts = Rate(limit)
         self._tries = Rate(max(TRIES_AT_LEAST, TRIES_PER_START * limit) if limit else 0)
+
+    def outside(self, request: Request) -> str:
+        """This front's address as the caller knows it."""
+        return base_url(request, self._access.public_url, self._trusted)
 
     def caller(self, request: Request) -> Caller:
         """Raises `Refusal` for credentials that are none."""

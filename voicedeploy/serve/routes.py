@@ -19,8 +19,7 @@ from voicedeploy.serve.child import ChildGone, Refused
 from voicedeploy.serve.front import Front
 from voicedeploy.serve.listener import PublicListener
 from voicedeploy.serve.metrics import CONTENT_TYPE
-from voicedeploy.serve.origins import networks, origin_allowed
-from voicedeploy.serve.outside import base_url
+from voicedeploy.serve.origins import origin_allowed
 from voicedeploy.serve.page import PAGE, page_file
 from voicedeploy.serve.peers import FORWARDED, UNKNOWN, Peers
 from voicedeploy.serve.phone import LINES
@@ -138,8 +137,7 @@ class Routes:
     async def start(self, request: Request) -> Response:
         wanted = parse_model(StartRequest, await read_body(request))
         session = self._admit(request, wanted.transport, wanted.body)
-        access = self._front.config.access
-        outside = base_url(request, access.public_url, networks(access.trusted_proxies))
+        outside = self._house.door.outside(request)
         try:
             answer = await _answered(session, self._front.way.start(session, wanted, outside))
         except BaseException:

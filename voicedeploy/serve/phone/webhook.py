@@ -8,8 +8,7 @@ from voicedeploy.serve.access import Doorkeeper, Grant
 from voicedeploy.serve.body import read_body
 from voicedeploy.serve.config import FrontConfig, secrets_of
 from voicedeploy.serve.front import Front
-from voicedeploy.serve.origins import networks
-from voicedeploy.serve.outside import base_url
+from voicedeploy.serve.outside import websocket_url
 from voicedeploy.serve.phone import CARRIERS
 from voicedeploy.serve.phone.carrier import Carrier, Ring, Voice, Webhook
 from voicedeploy.serve.phone.desk import Connect, Decision, Desk, Hold, Over, Sorry
@@ -27,7 +26,6 @@ class Phone:
         self._door = door
         self._carrier = carrier
         self._desk = Desk(front)
-        self._trusted = networks(front.config.access.trusted_proxies)
         said = front.config.phone
         self._voice = Voice(said.language, said.voice)
         self._secret = _secret(front.config, carrier)
@@ -55,7 +53,7 @@ class Phone:
     async def _ring(self, request: Request) -> tuple[Ring, str]:
         """The call, and this front's address as the carrier knows it. Raises `Refusal`."""
         body = await read_body(request, most=LARGEST_WEBHOOK)
-        outside = base_url(request, self._front.config.access.public_url, self._trusted)
+        outside = self._door.outside(request)
         webhook = Webhook(f"{outside}{_target(request)}", request.headers, body)
         self._recognise(request, webhook)
         ring = self._carrier.ring(webhook.form)
@@ -91,7 +89,7 @@ class Phone:
         match decision:
             case Connect(session_id):
                 # Carriers take nothing but wss, whatever the last stretch to this front is.
-                socket = f"wss://{outside.partition('://')[2]}/ws/{session_id}"
+                socket = websocket_url(f"https://{outside.partition('://')[2]}", session_id)
                 return carrier.connect(socket, ring, voice, said.greeting)
             case Hold(since):
                 return carrier.hold(f"{outside}/phone/hold/{since}", voice, said.hold)
