@@ -92,9 +92,8 @@ class Pool:
         live = agent.serving
         for release in agent.releases:
             over = agent.deleted or release.phase in ("Draining", "Failed")
-            stale = release.phase == "Draining" and now - release.phase_at < settings.stale_s and not agent.deleted
             for instance in list(release.alive()):
-                if over and not stale and instance.session is None and not instance.leaving:
+                if over and not self._stale(agent, release) and instance.session is None and not instance.leaving:
                     self.leave(instance)
         if live is None or agent.deleted or live.phase != "Active":
             return
@@ -108,6 +107,11 @@ class Pool:
                 alive.remove(instance)
                 self.leave(instance)
 
+    def _stale(self, agent: Agent, release: Release) -> bool:
+        """Whether it goes on taking sessions though another one is live."""
+        draining_s = self._world.now() - release.phase_at
+        return release.phase == "Draining" and draining_s < self._world.settings.stale_s and not agent.deleted
+
     def leave(self, instance: Instance) -> None:
         instance.leaving = True
         self.spawn(instance.end())
@@ -118,7 +122,8 @@ class Pool:
         """One that is free, or a new one, and whether it is new; None where there may be no more."""
         if len(agent.active()) >= agent.max:
             return None
-        free = next((i for r in agent.releases for i in r.alive() if i.free and r.phase != "Failed"), None)
+        taking = [r for r in agent.releases if r is agent.serving or self._stale(agent, r)]
+        free = next((i for r in taking for i in r.alive() if i.free), None)
         if free is not None:
             return free, False
         assert agent.serving is not None
