@@ -49,6 +49,7 @@ class Standin:
         limits = Limits(self.clock.monotonic)
         self._door = Door(self._world, self.tokens, self._traps, Contract.find(), limits)
         self._edges: dict[tuple[str, int], Edge] = {}
+        self._opening = asyncio.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fly-standin", daemon=True)
         self._settles: set[asyncio.Task[None]] = set()
@@ -185,9 +186,10 @@ class Standin:
         task.add_done_callback(self._settles.discard)
 
     async def _edge(self, app: str, port: int) -> str:
-        if (app, port) not in self._edges:
-            edge = self._edges[app, port] = Edge(self._world, app, port)
-            await edge.open()
+        async with self._opening:
+            if (app, port) not in self._edges:
+                edge = self._edges[app, port] = Edge(self._world, app, port)
+                await edge.open()
         return self._edges[app, port].url
 
     def _may_push(self, user: str, password: str) -> bool:
