@@ -31,6 +31,25 @@ def test_an_empty_string_is_none(folder: Path) -> None:
     assert (config.bot.env_file, config.media.public_ip, config.log.file) == (None, None, None)
 
 
+def test_addresses_that_are_known_only_where_the_front_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_config(folder, {"media": {"public_ip_env": "MY_ADDRESS", "bind": "localhost"}})
+    monkeypatch.setenv("MY_ADDRESS", "198.51.100.7")
+    media = load(file).media
+    assert (str(media.public_ip), media.bind) == ("198.51.100.7", "127.0.0.1")
+    monkeypatch.setenv("MY_ADDRESS", "the v4")
+    with pytest.raises(ConfigError, match="media.public_ip_env: MY_ADDRESS holds 'the v4', which is no address"):
+        load(file)
+    monkeypatch.delenv("MY_ADDRESS")
+    with pytest.raises(ConfigError, match="MY_ADDRESS holds ''"):
+        load(file)
+
+
+def test_a_name_that_leads_nowhere(folder: Path) -> None:
+    file = write_config(folder, {"media": {"bind": "no-such-name.invalid"}})
+    with pytest.raises(ConfigError, match=r"media.bind: no-such-name.invalid leads nowhere here \("):
+        load(file)
+
+
 def test_a_range_of_ports(folder: Path) -> None:
     assert load(write_config(folder, {"media": {"udp_ports": "20000-20003"}})).media.udp_ports == (
         20000,

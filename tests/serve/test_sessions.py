@@ -14,7 +14,7 @@ from tests.serve.conftest import BEARER, alive, running, until, write_config
 
 async def test_a_call_gets_its_own_process_and_what_it_was_started_with(folder: Path) -> None:
     tables = {
-        "media": {"udp_ports": "20000-20005", "public_ip": "198.51.100.7", "nets": ["10.0.0.0/8"]},
+        "media": {"udp_ports": "20000-20005", "public_ip": "198.51.100.7", "nets": ["10.0.0.0/8"], "bind": "127.0.0.9"},
         "transport": {"ice_servers": [{"urls": "turn:t.example:3478", "username": "u", "credential": "c"}]},
         "session": {"memory": 1 << 29},
     }
@@ -30,6 +30,7 @@ async def test_a_call_gets_its_own_process_and_what_it_was_started_with(folder: 
         assert session["body"] == {"colour": "green"}
         assert session["udp_ports"] == [20001, 20002, 20003, 20004, 20005, 20000]
         assert (session["public_ip"], session["nets"]) == ("198.51.100.7", ["10.0.0.0/8"])
+        assert session["bind"] == "127.0.0.9"
         assert session["ice_servers"] == [{"urls": "turn:t.example:3478", "username": "u", "credential": "c"}]
         assert session["memory"] == 1 << 29
         status = await front.status()

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+import socket
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -127,7 +128,7 @@ class Transport(Section):
     kind: str = "webrtc"
     ice_servers: list[IceServer] = []
     relay_only: bool = False
-    """The bot names no address but its relay's."""
+    """Bot and client name no address but their relay's."""
     cloudflare_api: str = "https://rtc.live.cloudflare.com"
     region: str = ""
     """Where the rooms are; "" leaves it to the service."""
@@ -156,7 +157,11 @@ def _ports(value: object) -> tuple[int, ...]:
 class Media(Section):
     udp_ports: Annotated[tuple[int, ...], BeforeValidator(_ports)] = ()
     public_ip: Annotated[IPvAnyAddress | None, Optionally] = None
+    public_ip_env: str = ""
+    """The variable that holds it, in place of `public_ip`: where it is not known before the front's place is made."""
     nets: Networks = []
+    bind: str = ""
+    """The one address that media is bound to, or a name that leads to it there: some platforms carry UDP to no other."""
     tcp_only: bool = False
     """No UDP gets out: relays are asked over TLS or TCP first, and STUN servers not at all."""
 
@@ -284,7 +289,7 @@ def load(path: Path) -> FrontConfig:
         config = FrontConfig.model_validate(data, context={"folder": path.parent})
     except ValidationError as error:
         raise _explained(path, error) from error
-    config = _as_told(config)
+    config = _with_media(path, _as_told(config))
     _look(path, config)
     return config
 
@@ -294,6 +299,29 @@ def _as_told(config: FrontConfig) -> FrontConfig:
     if not port.isdecimal() or not int(port) < 65536:
         return config
     return config.model_copy(update={"listen": config.listen.model_copy(update={"port": int(port)})})
+
+
+def _with_media(path: Path, config: FrontConfig) -> FrontConfig:
+    """With addresses in place of the names that lead to them."""
+    media, found = config.media, dict[str, object]()
+    if media.public_ip_env:
+        said = os.environ.get(media.public_ip_env, "")
+        try:
+            found["public_ip"] = ipaddress.ip_address(said)
+        except ValueError:
+            raise ConfigError(
+                f"{path}: media.public_ip_env: {media.public_ip_env} holds {said!r}, which is no address",
+                hint="`voicedeploy up` sets it",
+            ) from None
+    if media.bind:
+        try:
+            found["bind"] = socket.gethostbyname(media.bind)
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: media.bind: {media.bind} leads nowhere here ({error.strerror})",
+                hint="name an address of this machine",
+            ) from None
+    return config.model_copy(update={"media": media.model_copy(update=found)}) if found else config
 
 
 def _explained(path: Path, error: ValidationError) -> ConfigError:

@@ -223,6 +223,7 @@ class Session:
                     "udp_ports": self.slot.udp_ports,
                     "public_ip": str(config.media.public_ip) if config.media.public_ip else None,
                     "nets": config.media.nets,
+                    "bind": config.media.bind or None,
                     "cpu": self.core,
                     "memory": config.session.memory,
                     "idle_s": config.session.idle_s,

@@ -109,6 +109,14 @@ async def test_networks_choose_the_addresses(zygote: Worker, peer: Peer) -> None
     assert {address for address, _ in candidates(peer)} == {"127.0.0.1"}
 
 
+async def test_one_address_is_bound_whatever_others_there_are(zygote: Worker, peer: Peer) -> None:
+    child = await zygote.fork()
+    child.session(bind="127.0.0.9", public_ip="198.51.100.7", udp_ports=[21929], nets=["10.0.0.0/8"])
+    await peer.call(child)
+    await peer.hear()
+    assert candidates(peer) == {("127.0.0.9", 21929), ("198.51.100.7", 21929)}
+
+
 DEAD = {"urls": "turn:127.0.0.1:9?transport=tcp", "username": "u", "credential": "p"}
 
 

@@ -44,6 +44,7 @@ class Session:
     udp_ports: list[int] = field(default_factory=list)
     public_ip: str | None = None
     nets: list[str] = field(default_factory=list)
+    bind: str | None = None
     relay_only: bool = False
     cpu: int | None = None
     memory: int | None = None

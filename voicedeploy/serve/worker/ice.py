@@ -39,12 +39,13 @@ class NoCandidates(Exception):
 @dataclass
 class Route:
     """`udp_ports`: in the order of preference; empty means any. `nets`: only local addresses in these.
-    `relay_only`: none of them, only the TURN server's."""
+    `relay_only`: none of them, only the TURN server's. `bind`: this one address, whatever others there are."""
 
     udp_ports: Sequence[int] = ()
     public_ip: str | None = None
     nets: Sequence[str] = ()
     relay_only: bool = False
+    bind: str | None = None
     heard_at: float = field(default_factory=time.monotonic)
     """When the last packet came from the client (`time.monotonic`)."""
     other_relays: Sequence[dict[str, Any]] = ()
@@ -58,6 +59,8 @@ class Route:
         """
         if self.relay_only:
             return []
+        if self.bind:
+            return [self.bind]
         candidates = list(dict.fromkeys([*found, "127.0.0.1"]))
         if self.nets:
             networks = [ipaddress.ip_network(net, strict=False) for net in self.nets]

@@ -68,7 +68,7 @@ class WebRTC:
     def __init__(self, session: Session, host: Host) -> None:
         self._session = session
         self._host = host
-        self._route = ice.Route(session.udp_ports, session.public_ip, session.nets, session.relay_only)
+        self._route = ice.Route(session.udp_ports, session.public_ip, session.nets, session.relay_only, session.bind)
         ice.install(self._route)
         self._connection: SmallWebRTCConnection | None = None
         self._ids: set[str] = set()
