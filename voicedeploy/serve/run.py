@@ -11,6 +11,7 @@ from pathlib import Path
 from voicedeploy.errors import VoiceDeployError
 from voicedeploy.serve.access import Doorkeeper
 from voicedeploy.serve.app import make_app
+from voicedeploy.serve.calls import OwnCalls
 from voicedeploy.serve.config import FrontConfig, load, read_key
 from voicedeploy.serve.front import Front
 from voicedeploy.serve.listener import Listener, PortTaken, PublicListener, unix_socket
@@ -71,7 +72,8 @@ async def _run(config: FrontConfig, key: str, worker: Path, sock: socket.socket,
     tokens = Tokens(key)
     public = PublicListener(config, peers, log)
     door = Doorkeeper(config.access, tokens)
-    house = House(front, tokens, door, peers, public, phone(front, door))
+    calls = OwnCalls(front, door, tokens, peers)
+    house = House(front, calls, tokens, door, public, phone(front, door))
     public.app = make_app(house, private=False)
     private = Listener(sock, make_app(house, private=True), config)
     now = asyncio.Event()
