@@ -20,6 +20,7 @@ from tests.providers.pipecat_cloud.standin.pool import Pool
 from tests.providers.pipecat_cloud.standin.secrets import Secrets
 from tests.providers.pipecat_cloud.standin.sessions import Sessions
 from tests.providers.pipecat_cloud.standin.settings import Settings
+from tests.providers.pipecat_cloud.standin.sockets import Sockets
 from tests.providers.pipecat_cloud.standin.tool import Tool
 from tests.providers.pipecat_cloud.standin.world import Agent, Organization, World
 from tests.providers.standins.clock import Clock
@@ -148,8 +149,11 @@ class Standin:
             *secrets.routes(self._door),
             *builds.routes(),
             *self._sessions.routes(),
+            *Sockets(self.world, self._pool, self._door, self._sessions).routes(),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off", access_log=False)
+        config = uvicorn.Config(
+            Starlette(routes=routes), log_config=None, lifespan="off", access_log=False, ws="websockets-sansio"
+        )
         self._server = uvicorn.Server(config)
         self._running = [asyncio.create_task(self._server.serve([door])), asyncio.create_task(self._pool.keep())]
 

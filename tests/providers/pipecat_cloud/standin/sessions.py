@@ -1,6 +1,8 @@
 """Sessions: started with the public key, and reached through the proxy; looked at and stopped with the private one."""
 
+import base64
 import json
+import secrets
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -12,10 +14,11 @@ from starlette.routing import Route
 
 from tests.providers.pipecat_cloud.standin.door import Answer, Ask, Door, Seen, as_json
 from tests.providers.pipecat_cloud.standin.pool import Pool
-from tests.providers.pipecat_cloud.standin.world import Agent, Refusal, Session, World
+from tests.providers.pipecat_cloud.standin.world import Agent, Refusal, Session, Ticket, World
 
-_MOST_BODY = {"websocket": 4096}
+MOST_BODY = {"websocket": 4096}
 _USUAL_MOST = 2**20
+_TICKET_S = 300.0
 
 
 class Sessions:
@@ -49,25 +52,11 @@ class Sessions:
         body = ask.body or {}
         agent = self._world.own(ask.path["agent"], ask.org)
         transport = body.get("transport") or ("daily" if body.get("createDailyRoom") else "")
-        if transport == "websocket":
-            raise Refusal(400, "the stand-in starts no websocket sessions")
-        if len(json.dumps(body.get("body", {}))) > _MOST_BODY.get(transport, _USUAL_MOST):
+        if len(json.dumps(body.get("body", {}))) > MOST_BODY.get(transport, _USUAL_MOST):
             raise Refusal(413, "Request body too large")
-        if agent.serving is None or agent.serving.phase != "Active":
-            raise Refusal(400, f"Agent {agent.name} is not ready", "PCC-1001")
-        taken = self._pool.take(agent)
-        if taken is None:
-            full = Refusal(429, "")
-            full.body = {"status": 429, "code": "429", "message": "Rate limit exceeded. Please try again later"}
-            raise full
-        instance, cold = taken
-        session = Session(str(uuid4()), instance.release, self._world.now(), transport, cold)
-        instance.session, session.instance = session, instance
-        agent.sessions[session.id] = session
-        if not await self._pool.ready(instance):
-            self._pool.over(session, "failed_to_start")
-            raise Refusal(500, "the agent did not start", "PCC_UNKNOWN_ERROR")
-        session.start_s = self._world.now() - session.created
+        if transport == "websocket":
+            return 200, self._ticket(agent, body)
+        session = await self.begin(agent, transport)
         self._pool.spawn(self._hold(session, body))
         answer: dict[str, Any] = {"sessionId": session.id}
         if transport == "webrtc" and body.get("enableDefaultIceServers"):
@@ -78,6 +67,35 @@ class Sessions:
                 "dailyToken": "of-the-stand-in",
             }
         return 200, answer
+
+    async def begin(self, agent: Agent, transport: str, id_: str = "") -> Session:
+        """On an agent that is free, or a new one; it is ready for its caller then."""
+        if agent.serving is None or agent.serving.phase != "Active":
+            raise Refusal(400, f"Agent {agent.name} is not ready", "PCC-1001")
+        taken = self._pool.take(agent)
+        if taken is None:
+            full = Refusal(429, "Rate limit exceeded. Please try again later")
+            full.body = {"status": 429, "code": "429", "message": str(full)}
+            raise full
+        instance, cold = taken
+        session = Session(id_ or str(uuid4()), instance.release, self._world.now(), transport, cold)
+        instance.session, session.instance = session, instance
+        agent.sessions[session.id] = session
+        if not await self._pool.ready(instance):
+            self._pool.over(session, "failed_to_start")
+            raise Refusal(500, "the agent did not start", "PCC_UNKNOWN_ERROR")
+        session.start_s = self._world.now() - session.created
+        return session
+
+    def _ticket(self, agent: Agent, body: dict[str, Any]) -> dict[str, Any]:
+        """Nothing runs before somebody comes with it."""
+        if agent.socket_auth == "none" and "body" in body:
+            raise Refusal(400, "body needs websocket_auth = token")
+        token, session = secrets.token_urlsafe(32), str(uuid4())
+        self._world.tokens[token] = Ticket(agent, session, self._world.now() + _TICKET_S)
+        where = f"{self._world.url.replace('http:', 'ws:')}/ws/generic/{agent.name}.{agent.org.name}"
+        said = {"body": base64.b64encode(json.dumps(body["body"]).encode()).decode()} if "body" in body else {}
+        return {"sessionId": session, "token": token, "wsUrl": where, **said}
 
     async def _hold(self, session: Session, body: dict[str, Any]) -> None:
         assert session.instance is not None

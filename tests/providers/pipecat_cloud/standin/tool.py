@@ -55,14 +55,21 @@ class Tool:
 
     async def create(self, ask: Ask) -> Answer:
         await self._agents.create(ask)
+        self._sockets(ask)
         return 200, {"ok": True}
 
     async def update(self, ask: Ask) -> Answer:
         name = ask.body["serviceName"]
         before = self._world.own(name, ask.org).newest
         await self._agents.update(Ask(ask.org, {"agent": name}, {}, ask.body))
+        self._sockets(ask)
         same = self._world.own(name, ask.org).newest is before
         return 200, {"ok": True, **({"warning": "nothing changed; use --force to redeploy"} if same else {})}
+
+    def _sockets(self, ask: Ask) -> None:
+        """Only here it can be said who may open them."""
+        agent = self._world.own(ask.body["serviceName"], ask.org)
+        agent.socket_auth = ask.body.get("websocketAuth", agent.socket_auth)
 
     async def get(self, ask: Ask) -> Answer:
         _, shown = await self._agents.get(ask)

@@ -137,6 +137,8 @@ class Agent:
     log: list[dict[str, Any]] = field(default_factory=list)
     updated: float = 0.0
     deleted: bool = False
+    socket_auth: str = "none"
+    """Whether who opens a socket must show a `token`."""
 
     def wanted(self, at: float) -> Release:
         """The newest that was wanted at that time."""
@@ -154,6 +156,15 @@ class Agent:
         return [session for session in self.sessions.values() if session.ended is None]
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """What a token for a socket is good for, once and `until` then."""
+
+    agent: Agent
+    session: str
+    until: float
+
+
 class World:
     def __init__(self, clock: Clock, settings: Settings) -> None:
         self.clock = clock
@@ -166,6 +177,7 @@ class World:
         self.secrets: dict[str, SecretSet] = {}
         self.builds: dict[str, Build] = {}
         self.images: dict[str, Image] = {}
+        self.tokens: dict[str, Ticket] = {}
         self.uploads: dict[str, tuple[str, bytes | None]] = {}
         """The secret that opens it, and what was put there."""
 
