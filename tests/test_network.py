@@ -28,6 +28,7 @@ UDP_IN: tuple[UdpIn, ...] = (
     NoUdp("ports are HTTP over TCP"),
     BoundUdp("20000-20015", "10.0.0.7", "only on a paid address"),
     BoundUdp("20000-20015", "10.0.0.7", "only on a paid address", ready=True),
+    BoundUdp("20000-20015", "10.0.0.7", "only on a paid address", ready=True, unproven="nobody has seen it"),
     *(OpenUdp("20000-20015", address) for address in ("nic", "nat", "varies", "lan")),
 )
 OFFERS = [
@@ -68,7 +69,7 @@ def test_obstacle_and_verdict_agree_everywhere() -> None:
 def test_every_verdict_is_a_sentence() -> None:
     for wanted, offer in product(NEEDS, OFFERS):
         found = verdict(wanted, offer)
-        for text in filter(None, (found.reason, found.warning)):
+        for text in filter(None, (found.reason, found.warning, found.unproven)):
             assert text[0].isupper() and text.endswith(".") and not text.endswith(".."), text
             assert "  " not in text and "()" not in text and ": ." not in text, text
 
@@ -90,6 +91,13 @@ def test_a_refusal_on_the_udp_layer_says_udp_and_gives_the_targets_own_reason() 
                 assert "gets in" in found.reason and offer.http_reason in found.reason
             case "hosting":
                 assert offer.closed and offer.closed in found.reason
+
+
+def test_what_nobody_has_seen_is_said_where_it_is_what_carries_the_call() -> None:
+    for wanted, offer in product(NEEDS, OFFERS):
+        found = verdict(wanted, offer)
+        unseen = isinstance(offer.udp_in, BoundUdp) and offer.udp_in.unproven
+        assert bool(found.unproven) == bool(unseen and (found.word, found.layer) == ("direct", "udp-in"))
 
 
 def test_what_is_unknown_is_a_warning_and_never_a_refusal() -> None:

@@ -14,7 +14,7 @@ from tests.test_cli import typed
 from tests.test_targets import assert_works
 from voicedeploy import registry, targets
 from voicedeploy.deployment import Deployment
-from voicedeploy.network import Offer, Transport
+from voicedeploy.network import BoundUdp, Offer, Transport
 from voicedeploy.plan import Plan
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
@@ -137,6 +137,27 @@ def test_up_is_refused_too_and_with_the_override_must_be_proved(small_project: P
     called = typed(*words, "--i-tested-udp", cwd=small_project)
     assert called.returncode == 4, called
     assert "VD114" in called.stderr and re.search("not heard", called.stderr)
+
+
+def test_what_was_set_up_unproven_warns_and_must_be_proved(
+    small_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On every `up`, whether something is left to change or not."""
+    set_up = Offer(BoundUdp("two ports", "10.0.0.7", "at a paid address", ready=True, unproven="nobody has seen it"))
+    monkeypatch.setattr(PLACES["fly"], "offer", lambda self, spec, *, closely: set_up)
+    code, said = checked(small_project, "fly", "webrtc")
+    assert (code, said["verdict"]) == (0, "direct")
+    first = said["findings"][0]
+    assert (first["code"], first["severity"]) == ("VD116", "warning")
+    assert first["message"] == "Nobody has seen it. A call must prove it"
+    words = ("up", "--provider", "fly", "--yes")
+    unproved = typed(*words, "--no-call", cwd=small_project)
+    assert unproved.returncode == 2
+    assert "the call is what proves it" in unproved.stderr
+    called = typed(*words, cwd=small_project)
+    assert called.returncode == 4, called
+    assert "VD116" in called.stderr and "not heard" in called.stderr
+    assert checked(small_project, "fly", "websocket")[1]["findings"][0]["code"] != "VD116"
 
 
 def test_a_measured_refusal_cites_the_measurement_and_not_the_table(small_project: Path) -> None:

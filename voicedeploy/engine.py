@@ -46,6 +46,11 @@ class Checkup:
     """Packets would not get through by all that is known, and somebody answers for it: a call must prove it."""
 
     @property
+    def to_prove(self) -> bool:
+        """A call has to prove that packets get through, and cannot be left out."""
+        return self.overruled or bool(self.verdict.unproven)
+
+    @property
     def obstacles(self) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.severity == "error")
 
@@ -81,7 +86,8 @@ def packets(provider: Provider, spec: Spec, *, closely: bool = False, tested_udp
     offer = provider.offer(spec, closely=closely)
     said = verdict(need(kind, relay), offer)
     why = verdicts.refused(provider.name, kind, relay, offer, said)
-    found = (verdicts.finding(offer, said, why, tested=tested_udp),) if why else ()
+    about = verdicts.finding(offer, said, why, tested=tested_udp) if why else verdicts.unproven(said)
+    found = (about,) if about else ()
     overruled = tested_udp and why is not None and verdicts.of_packets(said)
     return Checkup(provider.name, kind, relay, offer, said, found, overruled)
 

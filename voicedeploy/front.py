@@ -22,7 +22,8 @@ class Seat:
     for callers; its secret is in `turn-secret`, beside the file. `hold`: it serves nobody before it is told to.
     `key_env`: the variable that holds the key, and `from_env`: secrets and the port are variables too, as on platforms
     that run containers. `fleet`: whose proxy stands before it and its like. `public_url`: where it has one of its own.
-    `udp_bind`: the address, or a name of it, that media is bound to. `public_ip_env`: the variable that holds `public_ip`.
+    `udp_bind`: the address that media is bound to, or a name of it. `public_ip_env`: the variable that holds
+    `public_ip`.
     """
 
     project: str

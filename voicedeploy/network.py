@@ -114,13 +114,14 @@ class BoundUdp:
     """UDP reaches the bot only under conditions, which `conditions` tells in words.
 
     `bind` is the local address that must be bound ("" = any). `ready` is true once the conditions are met;
-    until then it counts as closed.
+    until then it counts as closed. `unproven`: what nobody has seen yet of it ("" = nothing); then a call must prove it.
     """
 
     ports: str
     bind: str
     conditions: str
     ready: bool = False
+    unproven: str = ""
 
 
 UdpIn = NoUdp | OpenUdp | BoundUdp
@@ -156,13 +157,15 @@ class Verdict:
 
     `word`: `direct` packets reach the bot · `dial-out` the bot goes to them · `relay` they meet at a TURN
     server · `tcp` everything goes over TCP · `no`. `layer` is the one that decided, `reason` the sentence
-    that a user reads (never empty), `warning` what nobody knows yet and a probe must answer ("" = nothing).
+    that a user reads (never empty), `warning` what nobody knows yet and a probe must answer ("" = nothing), `unproven`
+    what was set up all the same and must be proved by a call before it counts.
     """
 
     word: Word
     layer: Layer
     reason: str
     warning: str = ""
+    unproven: str = ""
 
 
 def obstacle(need: Need, offer: Offer) -> str:
@@ -234,8 +237,9 @@ def _receives(need: ServesMedia, offer: Offer) -> Verdict:
     match offer.udp_in:
         case OpenUdp(ports, address):
             return Verdict("direct", "udp-in", _direct(ports, address), warning)
-        case BoundUdp(ports=ports, conditions=why, ready=True):
-            return Verdict("direct", "udp-in", _sentence(f"UDP gets in on {ports}{_because(why)}"), warning)
+        case BoundUdp(ports=ports, conditions=why, ready=True, unproven=unproven):
+            reason = _sentence(f"UDP gets in on {ports}{_because(why)}")
+            return Verdict("direct", "udp-in", reason, warning, _sentence(unproven) if unproven else "")
         case BoundUdp(conditions=why):
             closed = f"UDP gets in only under conditions: {why}"
         case NoUdp(why):

@@ -40,6 +40,14 @@ def of_packets(verdict: Verdict) -> bool:
     return verdict.layer in ("udp-in", "udp-out")
 
 
+def unproven(verdict: Verdict) -> Finding | None:
+    """What was set up though nobody has seen it work there."""
+    if not verdict.unproven:
+        return None
+    fix = "`up` ends with that call, and `voicedeploy call` makes more; `transport.turn` needs none of it"
+    return Finding("VD116", "warning", "packets", f"{verdict.unproven} A call must prove it", fix)
+
+
 def finding(offer: Offer, verdict: Verdict, why: Refused, *, tested: bool) -> Finding:
     """`tested`: somebody answers for UDP."""
     message = " ".join((verdict.reason, *(f"({line})" for line in why.because)))

@@ -37,7 +37,7 @@ def test_addresses_that_are_known_only_where_the_front_is(folder: Path, monkeypa
     media = load(file).media
     assert (str(media.public_ip), media.bind) == ("198.51.100.7", "127.0.0.1")
     monkeypatch.setenv("MY_ADDRESS", "the v4")
-    with pytest.raises(ConfigError, match="media.public_ip_env: MY_ADDRESS holds 'the v4', which is no address"):
+    with pytest.raises(ConfigError, match=r"media.public_ip_env: MY_ADDRESS holds 'the v4', which is no address"):
         load(file)
     monkeypatch.delenv("MY_ADDRESS")
     with pytest.raises(ConfigError, match="MY_ADDRESS holds ''"):

@@ -77,16 +77,21 @@ def bring(provider: "Provider", spec: "Spec", how: How, begins: Callable[[], Non
     if not how.json:
         warn(checkup)
     engine.refuse(checkup)
+    if checkup.to_prove and how.no_call:
+        raise UsageError(
+            "nobody has seen that packets get through there, and without a call nobody will",
+            hint="leave out --no-call: the call is what proves it",
+        )
     if how.dry_run:
         return _dry_run(provider, spec, no_call=how.no_call, json=how.json)
     with provider.lock(spec.bot.name, f"voicedeploy {how.command}"):
         have = provider.find(spec.bot.name)
         plan = _plan(provider, spec, have, no_call=how.no_call)
-        if checkup.overruled:
+        if checkup.to_prove:
             plan = replace(plan, verify=True)
         proof = Proof()
         if plan.empty:
-            if checkup.overruled:
+            if checkup.to_prove:
                 engine.verify(plan, provider, proof, progress.Ticker(quiet=how.json))
             return _unchanged(have, spec, plan, json=how.json, call=proof.run)
         if have and not how.json and (busy := provider.status(have).sessions):

@@ -161,7 +161,7 @@ class Media(Section):
     """The variable that holds it, in place of `public_ip`: where it is not known before the front's place is made."""
     nets: Networks = []
     bind: str = ""
-    """The one address that media is bound to, or a name that leads to it there: some platforms carry UDP to no other."""
+    """The one address that media is bound to, or a name of it: some platforms carry UDP to no other."""
     tcp_only: bool = False
     """No UDP gets out: relays are asked over TLS or TCP first, and STUN servers not at all."""
 

@@ -70,6 +70,8 @@ def here(row: Target, refused: Transport, offered: Offer) -> Iterator[str]:
     if verdict(need(refused, relay=True), offered).word == "relay":
         tls = "" if offered.udp_out is Known.YES else " over TLS"
         yield f"`{refused}` on {row.name} through a TURN relay{tls}: set `transport.turn`"
+    if row.opt_in and found[refused].layer == "udp-in":
+        yield f"`{refused}` on {row.name} direct, which nobody has proven there: `{row.opt_in}`"
 
 
 def elsewhere(transport: Transport) -> list[str]:

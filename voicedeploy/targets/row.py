@@ -59,6 +59,7 @@ class Target(_Row):
     udp_in_text: Text
     bind: str = ""
     ready: bool = False
+    opt_in: str = ""
     udp_out: Answer
     udp_out_text: str = ""
     http: Answer = Known.YES
