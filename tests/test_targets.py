@@ -146,9 +146,8 @@ def assert_works(way: str) -> None:
     """A way out is read back and must hold: "`webrtc` or `daily` on vm, fly or ec2"."""
     relay = "TURN relay" in way
     said, _, places = way.partition(" on ")
-    places, opt_in, _ = places.partition(" through a TURN relay")[0].partition(
-        " direct, which nobody has proven there: "
-    )
+    places, opt_in, _ = places.partition(" direct, which nobody has proven there: ")
+    places = places.partition(" through a TURN relay")[0]
     wanted = re.findall(r"`([a-z]+)`", said)
     names = re.split(r", | or ", places)
     assert wanted and names, way

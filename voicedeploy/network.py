@@ -114,7 +114,7 @@ class BoundUdp:
     """UDP reaches the bot only under conditions, which `conditions` tells in words.
 
     `bind` is the local address that must be bound ("" = any). `ready` is true once the conditions are met;
-    until then it counts as closed. `unproven`: what nobody has seen yet of it ("" = nothing); then a call must prove it.
+    until then it counts as closed. `unproven`: what nobody has seen of it yet ("" = nothing); a call must prove it.
     """
 
     ports: str
