@@ -220,7 +220,7 @@ class TransportSection(_Section):
     ice_servers: Annotated[tuple[IceServer, ...], BeforeValidator(_servers)] = ()
     """STUN servers, and anything else for both sides; asked in this order."""
     relay_only: bool = False
-    """The bot names no address but the relay's: for networks that let nothing else through, and to try the relay."""
+    """Nobody names an address but the relay's: for networks that let nothing else through, and to try the relay."""
     region: str | None = None
     """Where rooms are, in the words of the service that makes them; None leaves it to the service."""
 

@@ -33,6 +33,16 @@ const CLOSED_MS = 600;
 
 /** The transport's peer connection is not in its declared interface: this is the one place that looks. */
 class Transport extends SmallWebRTCTransport {
+  icePolicy: RTCIceTransportPolicy = "all";
+
+  /** The transport hands on the servers alone. No address is gathered before the offer, so this is in time. */
+  createPeerConnection(): RTCPeerConnection {
+    const made = SmallWebRTCTransport.prototype as unknown as { createPeerConnection(): RTCPeerConnection };
+    const peer = made.createPeerConnection.call(this);
+    peer.setConfiguration({ ...peer.getConfiguration(), iceTransportPolicy: this.icePolicy });
+    return peer;
+  }
+
   get peer(): RTCPeerConnection | null {
     return (this as unknown as { pc: RTCPeerConnection | null }).pc;
   }
@@ -85,13 +95,14 @@ export class Call {
   /** Resolves when media and messages can flow. Throws `NoWayThrough` when they cannot, else what the transport throws. */
   async connect(session: Session): Promise<void> {
     let refuse: (error: Error) => void = () => undefined;
+    this.transport.icePolicy = session.ice.iceTransportPolicy ?? "all";
     const limit = setTimeout(() => refuse(new NoWayThrough()), CONNECT_MS);
     const connected = new Promise<void>((resolve, reject) => {
       refuse = reject;
       this.client.on("connected", () => resolve());
       // `connect` itself waits for a bot-ready message, which a bot without RTVI never sends.
       this.client
-        .connect({ webrtcRequestParams: { endpoint: session.offerUrl }, iceConfig: { iceServers: session.iceServers } })
+        .connect({ webrtcRequestParams: { endpoint: session.offerUrl }, iceConfig: { iceServers: session.ice.iceServers ?? [] } })
         .catch(reject);
     });
     try {

@@ -8,8 +8,11 @@ export interface Bot {
 export interface Session {
   id: string;
   offerUrl: string;
-  iceServers: RTCIceServer[];
+  ice: IceConfig;
 }
+
+/** Of a peer connection's own configuration. */
+export type IceConfig = Pick<RTCConfiguration, "iceServers" | "iceTransportPolicy">;
 
 export type Reason =
   | "busy" // all slots are taken
@@ -41,11 +44,11 @@ export async function askBot(): Promise<Bot> {
 
 /** Starts a session. With an invitation, each try trades it for a one-time token first. */
 export async function startSession(invite: string | null, signal: AbortSignal): Promise<Session> {
-  const started = await start<{ sessionId: string; iceConfig?: { iceServers?: RTCIceServer[] } }>("webrtc", invite, signal);
+  const started = await start<{ sessionId: string; iceConfig?: IceConfig }>("webrtc", invite, signal);
   return {
     id: started.sessionId,
     offerUrl: address(`sessions/${started.sessionId}/api/offer`),
-    iceServers: started.iceConfig?.iceServers ?? [],
+    ice: started.iceConfig ?? {},
   };
 }
 

@@ -66,6 +66,7 @@ class Front:
     """Answers, but sends no ICE checks of its own: as if its packets were dropped on the way."""
     rewrite: Callable[[str], str] = lambda sdp: sdp
     ice_servers: list[dict[str, Any]] = field(default_factory=list)
+    relay_only: bool = False
     start_delay_s: float = 0.0
     hangs_up_after_s: float | None = None
     asked: list[tuple[str, str, str]] = field(default_factory=list)
@@ -91,7 +92,8 @@ class Front:
             case "start":
                 self.start_received = now
                 await asyncio.sleep(self.start_delay_s)
-                return JSONResponse({"sessionId": "s1", "iceConfig": {"iceServers": self.ice_servers}})
+                policy = {"iceTransportPolicy": "relay"} if self.relay_only else {}
+                return JSONResponse({"sessionId": "s1", "iceConfig": {"iceServers": self.ice_servers, **policy}})
             case "offer":
                 return await self._offer(await request.json())
         return JSONResponse({"error": {"code": "not-found", "message": "no such path", "hint": ""}}, 404)

@@ -231,7 +231,14 @@ async def test_relay_only_needs_a_turn_server() -> None:
         run = await call(callee, SHORT, replace(QUICK, relay_only=True))
     assert run.error is not None
     assert run.error.layer == "no-candidates"
-    assert "--relay-only needs a TURN server" in run.error.message
+    assert "a call by a relay only needs a TURN server" in run.error.message
+
+
+async def test_the_front_may_want_a_relay_only() -> None:
+    async with running(Front(relay_only=True)) as callee:
+        run = await call(callee, SHORT, QUICK)
+    assert run.error is not None
+    assert run.error.layer == "no-candidates"
 
 
 @pytest.mark.lab

@@ -42,6 +42,8 @@ READ_PEERS = """async () => {
   }
   return sum;
 }"""
+READ_ADDRESSES = """() => window.peers.flatMap(peer =>
+  peer.localDescription.sdp.split("\\r\\n").filter(line => line.startsWith("a=candidate:")))"""
 READ_TRANSCRIPT = """list => [...list.children].map(line =>
   [line.className, line.querySelector(".said").textContent.trim()])"""
 READ_INSIDE = """ids => ids.filter(id => {
@@ -82,8 +84,10 @@ def _tool(name: str) -> str:
 
 
 @asynccontextmanager
-async def chromium(microphone: Path | None, *flags: str) -> AsyncIterator[Browser]:
-    """A browser of its own. Without a wav there is no microphone. Sound may begin only after a click, as for people."""
+async def chromium(microphone: Path | None, *flags: str, program: Path | None = None) -> AsyncIterator[Browser]:
+    """A browser of its own. Without a wav there is no microphone. Sound may begin only after a click, as for people.
+
+    `program` starts it in place of Chromium itself."""
     options = ["--no-sandbox", "--autoplay-policy=user-gesture-required", *flags]
     if microphone:
         options += [
@@ -92,7 +96,9 @@ async def chromium(microphone: Path | None, *flags: str) -> AsyncIterator[Browse
             f"--use-file-for-fake-audio-capture={microphone}",
         ]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_tool("chromium"), headless=True, args=options)
+        browser = await playwright.chromium.launch(
+            executable_path=program or _tool("chromium"), headless=True, args=options
+        )
         try:
             yield browser
         finally:
@@ -144,6 +150,11 @@ class Caller:
 
     async def heard(self) -> Heard:
         return Heard(**await self.page.evaluate(READ_PEERS))
+
+    async def addresses(self) -> list[str]:
+        """What its peer connections offered to the bot: the candidates' lines of SDP."""
+        named: list[str] = await self.page.evaluate(READ_ADDRESSES)
+        return named
 
     async def outside(self, *ids: str) -> list[str]:
         """Those of the elements that are not wholly within the window."""

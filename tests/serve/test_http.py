@@ -337,6 +337,14 @@ async def test_the_client_s_ice_servers(folder: Path) -> None:
         assert answer.json()["iceConfig"] == {"iceServers": [server]}
 
 
+async def test_where_only_a_relay_is_wanted_the_client_is_told(folder: Path) -> None:
+    server = {"urls": ["turn:t.example:3478"], "username": "u", "credential": "c"}
+    transport = {"ice_servers": [server], "relay_only": True}
+    async with running(write_config(folder, {"transport": transport})) as front:
+        answer = await front.http.post("/start", json={"enableDefaultIceServers": True}, headers=BEARER)
+        assert answer.json()["iceConfig"] == {"iceServers": [server], "iceTransportPolicy": "relay"}
+
+
 async def test_a_default_ice_server_for_who_asks(web: Running) -> None:
     answer = await web.http.post("/start", json={"enableDefaultIceServers": True}, headers=BEARER)
     assert list(answer.json()["iceConfig"]["iceServers"][0]) == ["urls"]

@@ -22,6 +22,9 @@ class WebRTC:
 
     async def start(self, session: Session, wanted: StartRequest, outside: str) -> dict[str, JsonValue]:
         servers: list[JsonValue] = [*session.ice_servers]
+        if self._config.transport.relay_only:
+            # A browser's own word for it. Without a relay there is no way: said too, or the client would try others.
+            return {"iceConfig": {"iceServers": servers, "iceTransportPolicy": "relay"}}
         if not servers and wanted.enableDefaultIceServers:
             servers = [{"urls": DEFAULT_ICE}]
         return {"iceConfig": {"iceServers": servers}} if servers else {}

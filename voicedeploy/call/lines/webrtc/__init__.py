@@ -94,12 +94,13 @@ class WebRtc:
             await asyncio.sleep(ASK_AGAIN_S)
 
     def _prepared(self, body: Mapping[str, object]) -> Media:
+        config = body.get("iceConfig")
         return Media(
             self.moments,
             self._listening,
             self._microphone,
-            _ice_servers(body.get("iceConfig")),
-            relay_only=self._options.relay_only,
+            _ice_servers(config),
+            relay_only=self._options.relay_only or _relay_only(config),
             loopback=self._target.on_loopback,
         )
 
@@ -118,6 +119,11 @@ async def _ping(channel: RTCDataChannel) -> None:
         if channel.readyState == "open":
             channel.send(ping())
         await asyncio.sleep(1)
+
+
+def _relay_only(config: object) -> bool:
+    """As the page does what the front wants of it."""
+    return isinstance(config, dict) and config.get("iceTransportPolicy") == "relay"
 
 
 def _ice_servers(config: object) -> tuple[RTCIceServer, ...]:

@@ -84,8 +84,9 @@ class Media:
             raise CallFailed(
                 Failure(
                     "no-candidates",
-                    "--relay-only needs a TURN server, and the answer of /start names none",
-                    "set `transport.turn` in voicedeploy.toml, or leave --relay-only out",
+                    "a call by a relay only needs a TURN server, and the answer of /start names none",
+                    "set `transport.turn` in voicedeploy.toml, or leave --relay-only out; if it is set, "
+                    "`voicedeploy logs` says what is with the relay",
                 )
             )
         await self._pc.setLocalDescription(await self._pc.createOffer())
