@@ -104,6 +104,11 @@ class Doorkeeper:
         if caller.limited:
             self._starts.count(caller.address)
 
+    def not_started(self, caller: Caller) -> None:
+        """It came to nothing: the token is good again. The start stays counted."""
+        if caller.token:
+            self._tokens.unspend(caller.token)
+
     def tried(self, caller: Caller) -> None:
         """Counts a request that proved nothing. Raises `Refusal` where its address has sent too many."""
         self._try(caller.address)

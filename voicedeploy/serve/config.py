@@ -245,8 +245,22 @@ class Drain(Section):
     """None: as long as the longest call, `session.max_duration_s`."""
 
 
+class Upstream(Section):
+    """A platform on which the bots run. With `url` this front begins sessions there and has no process for a call."""
+
+    name: str = ""
+    """As `--provider` calls it."""
+    url: str = ""
+    """What `/start` and `/sessions/…` are under."""
+    key: str = ""
+    """Names the secret that lets a session be begun."""
+    line: str = ""
+    """The media socket that carriers are led to."""
+
+
 class FrontConfig(Section):
     bot: Bot
+    upstream: Upstream = Upstream()
     listen: Listen
     transport: Transport = Transport()
     media: Media = Media()
@@ -290,7 +304,7 @@ def load(path: Path) -> FrontConfig:
     except ValidationError as error:
         raise _explained(path, error) from error
     config = _with_media(path, _as_told(config))
-    _look(path, config)
+    (_look_upstream if config.upstream.url else _look)(path, config)
     return config
 
 
@@ -362,6 +376,15 @@ def _look(path: Path, config: FrontConfig) -> None:
         if server.secret_file:
             _key(path, "transport.ice_servers.secret_file", server.secret_file)
     room_secrets(config)
+
+
+def _look_upstream(path: Path, config: FrontConfig) -> None:
+    upstream = config.upstream
+    if not secrets_of(config).get(upstream.key, "").strip():
+        raise ConfigError(
+            f"{path}: upstream.key: the secret {upstream.key} is not set",
+            hint=f"voicedeploy secrets set {upstream.key}, then voicedeploy up",
+        )
 
 
 # By these the front makes rooms; Pipecat's own runner reads the same.

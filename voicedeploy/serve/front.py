@@ -47,6 +47,7 @@ class Front:
         self.pool = WarmPool(
             config, log, metrics, worker=worker, busy=lambda: len(self.sessions), changed=self.update_metrics
         )
+        self.failed_at_first = self.pool.failed_at_first
         self.relay = Relay(config, log)
         ports = config.media.udp_ports
         self._free = [Slot(number, ports[number:] + ports[:number]) for number in reversed(range(config.pool.max))]

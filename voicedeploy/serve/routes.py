@@ -1,5 +1,6 @@
 """What each path does, but those of calls: `calls.py`, or `upstream/calls.py`."""
 
+import asyncio
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,17 @@ class Behind(Protocol):
     metrics: Metrics
     fleet: Fleet
 
+    draining: bool
+    drained: asyncio.Event
+    failed_at_first: asyncio.Event
+    """Set when its bot fails before it ever loaded."""
+
     @property
     def sessions(self) -> Sized: ...
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None: ...
 
     def drain(self) -> None: ...
 

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from voicedeploy.errors import VoiceDeployError
@@ -19,10 +19,14 @@ from voicedeploy.serve.log import Log
 from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.nursery import WORKER
 from voicedeploy.serve.peers import Peers
-from voicedeploy.serve.phone.webhook import phone
+from voicedeploy.serve.phone.desk import Desk
+from voicedeploy.serve.phone.webhook import Decides, phone
 from voicedeploy.serve.refusal import Refusal
-from voicedeploy.serve.routes import House
+from voicedeploy.serve.routes import Behind, Calls, House
 from voicedeploy.serve.tokens import Tokens
+from voicedeploy.serve.upstream.calls import UpstreamCalls
+from voicedeploy.serve.upstream.desk import UpstreamDesk
+from voicedeploy.serve.upstream.front import UpstreamFront
 
 DRAINED = 0
 BOT_FAILED = 4
@@ -68,12 +72,11 @@ async def run_front(config: FrontConfig, key: str, *, worker: Path = WORKER) -> 
 
 async def _run(config: FrontConfig, key: str, worker: Path, sock: socket.socket, log: Log, peers: Peers) -> int:
     metrics = Metrics(bot=config.bot.name, release=config.bot.release)
-    front = Front(config, log, metrics, worker=worker)
     tokens = Tokens(key)
     public = PublicListener(config, peers, log)
     door = Doorkeeper(config.access, tokens)
-    calls = OwnCalls(front, door, tokens, peers)
-    house = House(front, calls, tokens, door, public, phone(front, door))
+    front, calls, desk = _behind(config, log, metrics, door, tokens, peers, worker)
+    house = House(front, calls, tokens, door, public, phone(config, log, door, desk))
     public.app = make_app(house, private=False)
     private = Listener(sock, make_app(house, private=True), config)
     now = asyncio.Event()
@@ -93,13 +96,23 @@ async def _run(config: FrontConfig, key: str, worker: Path, sock: socket.socket,
         await asyncio.gather(public.close(), front.close(), private.close())
 
 
-async def _until_the_end(config: FrontConfig, front: Front, now: asyncio.Event) -> int:
+def _behind(
+    config: FrontConfig, log: Log, metrics: Metrics, door: Doorkeeper, tokens: Tokens, peers: Peers, worker: Path
+) -> tuple[Behind, Calls, Callable[[], Decides]]:
+    if config.upstream.url:
+        elsewhere = UpstreamFront(config, log, metrics)
+        return elsewhere, UpstreamCalls(elsewhere, door, peers), lambda: UpstreamDesk(elsewhere)
+    front = Front(config, log, metrics, worker=worker)
+    return front, OwnCalls(front, door, tokens, peers), lambda: Desk(front)
+
+
+async def _until_the_end(config: FrontConfig, front: Behind, now: asyncio.Event) -> int:
     waits = {
         asyncio.create_task(front.drained.wait()): DRAINED,
         asyncio.create_task(now.wait()): INTERRUPTED,
     }
     if config.bot.exit_on_failure:
-        waits[asyncio.create_task(front.pool.failed_at_first.wait())] = BOT_FAILED
+        waits[asyncio.create_task(front.failed_at_first.wait())] = BOT_FAILED
     try:
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         code = max(waits[task] for task in done)
@@ -115,7 +128,7 @@ async def _until_the_end(config: FrontConfig, front: Front, now: asyncio.Event) 
 
 
 @contextlib.contextmanager
-def _signals(front: Front, now: asyncio.Event) -> Generator[None, None, None]:
+def _signals(front: Behind, now: asyncio.Event) -> Generator[None, None, None]:
     loop = asyncio.get_running_loop()
 
     def terminate() -> None:

@@ -50,6 +50,8 @@ class Status(Shape):
     unforkable: str = ""
     """Why the bot cannot be forked, if it cannot."""
     zygote_pid: int | None = None
+    upstream: str = ""
+    """The platform that the calls run on, where that is not this front's machine."""
     log_dropped: int = 0
 
 

@@ -92,6 +92,9 @@ class Tokens:
                 del self._spent[nonce]
         self._spent[token.nonce] = token.expires
 
+    def unspend(self, token: Token) -> None:
+        self._spent.pop(token.nonce, None)
+
     def _sign(self, head: str) -> bytes:
         return hmac.digest(self._signing, _CONTEXT + head.encode(), hashlib.sha256)
 

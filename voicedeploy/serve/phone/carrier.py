@@ -10,6 +10,8 @@ FIELDS_AT_MOST = 200
 # What carriers call a call that is over.
 OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled", "cancel", "timeout"})
 
+NONE: Mapping[str, str] = {}
+
 Form = Sequence[tuple[str, str]]
 """The fields of a form, in the order in which they came; a name can come twice."""
 
@@ -68,8 +70,11 @@ class Carrier(Protocol):
         """None: the form tells of no call."""
         ...
 
-    def connect(self, socket: str, ring: Ring, voice: Voice, greeting: str) -> bytes:
-        """The document that joins the call with the media socket at the URL `socket`. `greeting` is said before."""
+    def connect(
+        self, socket: str, ring: Ring, voice: Voice, greeting: str, parameters: Mapping[str, str] = NONE
+    ) -> bytes:
+        """The document that joins the call with the media socket at the URL `socket`. `greeting` is said before;
+        `parameters` are told on the socket, where the carrier can."""
         ...
 
     def hold(self, again: str, voice: Voice, text: str) -> bytes:

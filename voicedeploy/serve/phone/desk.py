@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from voicedeploy.serve.front import Front
@@ -26,6 +26,14 @@ class Connect:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """To a socket that is not this front's."""
+
+    socket: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Hold:
     """To ask again. `since`: when the caller began to wait, a Unix time in seconds."""
 
@@ -42,7 +50,7 @@ class Over:
     """Nothing is to be done."""
 
 
-Decision = Connect | Hold | Sorry | Over
+Decision = Connect | Lead | Hold | Sorry | Over
 
 
 class Desk:

@@ -4,11 +4,11 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from voicedeploy.serve.phone import carrier
-from voicedeploy.serve.phone.carrier import Form, Ring, Voice, Webhook
+from voicedeploy.serve.phone.carrier import NONE, Form, Ring, Voice, Webhook
 from voicedeploy.serve.phone.document import document, element, spoken
 
 SIGNING_SECRET = "PLIVO_AUTH_TOKEN"  # noqa: S105  (its name)
@@ -36,7 +36,7 @@ def ring(form: Form) -> Ring | None:
     return carrier.ring(form, id="CallUUID")
 
 
-def connect(socket: str, ring: Ring, voice: Voice, greeting: str) -> bytes:
+def connect(socket: str, ring: Ring, voice: Voice, greeting: str, parameters: Mapping[str, str] = NONE) -> bytes:
     stream = element("Stream", socket, bidirectional="true", keepCallAlive="true", contentType=FORMAT)
     return document(*spoken("Speak", greeting, voice), stream)
 

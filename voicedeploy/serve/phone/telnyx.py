@@ -2,13 +2,13 @@
 
 import base64
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from voicedeploy.serve.phone import carrier
-from voicedeploy.serve.phone.carrier import Form, Ring, Voice, Webhook
+from voicedeploy.serve.phone.carrier import NONE, Form, Ring, Voice, Webhook
 from voicedeploy.serve.phone.document import document, element, spoken
 
 SIGNING_SECRET = "TELNYX_PUBLIC_KEY"  # noqa: S105  (its name)
@@ -38,7 +38,7 @@ def ring(form: Form) -> Ring | None:
     return carrier.ring(form, id="CallSid")
 
 
-def connect(socket: str, ring: Ring, voice: Voice, greeting: str) -> bytes:
+def connect(socket: str, ring: Ring, voice: Voice, greeting: str, parameters: Mapping[str, str] = NONE) -> bytes:
     # Without the mode the bot hears and is not heard. The numbers are in the socket's first message anyway.
     stream = element("Stream", url=socket, bidirectionalMode="rtp")
     return document(*spoken("Say", greeting, voice), element("Connect", "", stream))

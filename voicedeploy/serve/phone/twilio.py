@@ -3,10 +3,11 @@
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from voicedeploy.serve.phone import carrier
-from voicedeploy.serve.phone.carrier import Form, Ring, Voice, Webhook
+from voicedeploy.serve.phone.carrier import NONE, Form, Ring, Voice, Webhook
 from voicedeploy.serve.phone.document import document, element, parameter, spoken
 
 SIGNING_SECRET = "TWILIO_AUTH_TOKEN"  # noqa: S105  (its name)
@@ -31,10 +32,11 @@ def ring(form: Form) -> Ring | None:
     return carrier.ring(form, id="CallSid")
 
 
-def connect(socket: str, ring: Ring, voice: Voice, greeting: str) -> bytes:
+def connect(socket: str, ring: Ring, voice: Voice, greeting: str, parameters: Mapping[str, str] = NONE) -> bytes:
     # Under these names Pipecat looks for them.
     numbers = [*parameter("from_number", ring.from_number), *parameter("to_number", ring.to_number)]
-    stream = element("Stream", "", *numbers, url=socket)
+    more = [one for name, value in parameters.items() for one in parameter(name, value)]
+    stream = element("Stream", "", *numbers, *more, url=socket)
     return document(*spoken("Say", greeting, voice), element("Connect", "", stream))
 
 

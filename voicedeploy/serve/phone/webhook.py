@@ -1,5 +1,8 @@
 """`POST /phone`: where carriers ask what to do with a call."""
 
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -7,30 +10,38 @@ from starlette.routing import Route
 from voicedeploy.serve.access import Doorkeeper, Grant
 from voicedeploy.serve.body import read_body
 from voicedeploy.serve.config import FrontConfig, secrets_of
-from voicedeploy.serve.front import Front
+from voicedeploy.serve.log import Log
 from voicedeploy.serve.outside import websocket_url
 from voicedeploy.serve.phone import CARRIERS
 from voicedeploy.serve.phone.carrier import Carrier, Ring, Voice, Webhook
-from voicedeploy.serve.phone.desk import Connect, Decision, Desk, Hold, Over, Sorry
+from voicedeploy.serve.phone.desk import Connect, Decision, Hold, Lead, Over, Sorry
 from voicedeploy.serve.phone.document import CONTENT_TYPE, document
 from voicedeploy.serve.refusal import Refusal
 
 LARGEST_WEBHOOK = 64 << 10
 
 
+class Decides(Protocol):
+    """What becomes of a call: see `desk.Desk`."""
+
+    async def decide(self, ring: Ring, since: int | None, gone: Callable[[], Awaitable[bool]]) -> Decision: ...
+
+    def note(self, ring: Ring) -> Over: ...
+
+
 class Phone:
     """The webhook of one carrier."""
 
-    def __init__(self, front: Front, door: Doorkeeper, carrier: Carrier) -> None:
-        self._front = front
+    def __init__(self, config: FrontConfig, log: Log, door: Doorkeeper, carrier: Carrier, desk: Decides) -> None:
+        self._said = config.phone
+        self._log = log
         self._door = door
         self._carrier = carrier
-        self._desk = Desk(front)
-        said = front.config.phone
-        self._voice = Voice(said.language, said.voice)
-        self._secret = _secret(front.config, carrier)
+        self._desk = desk
+        self._voice = Voice(config.phone.language, config.phone.voice)
+        self._secret = _secret(config, carrier)
         if not self._secret:
-            front.log.error("phone-closed", missing=carrier.SIGNING_SECRET, hint="every call is refused")
+            log.error("phone-closed", missing=carrier.SIGNING_SECRET, hint="every call is refused")
 
     def routes(self) -> list[Route]:
         return [
@@ -76,7 +87,7 @@ class Phone:
         if caller.grant is Grant.KEY:
             return
         self._door.tried(caller)
-        self._front.log.warning("phone-unsigned", address=caller.address, url=webhook.url)
+        self._log.warning("phone-unsigned", address=caller.address, url=webhook.url)
         raise Refusal(
             403,
             "bad-signature",
@@ -85,12 +96,14 @@ class Phone:
         )
 
     def _document(self, decision: Decision, ring: Ring, outside: str) -> bytes:
-        carrier, voice, said = self._carrier, self._voice, self._front.config.phone
+        carrier, voice, said = self._carrier, self._voice, self._said
         match decision:
             case Connect(session_id):
                 # Carriers take nothing but wss, whatever the last stretch to this front is.
                 socket = websocket_url(f"https://{outside.partition('://')[2]}", session_id)
                 return carrier.connect(socket, ring, voice, said.greeting)
+            case Lead(socket, parameters):
+                return carrier.connect(socket, ring, voice, said.greeting, parameters)
             case Hold(since):
                 return carrier.hold(f"{outside}/phone/hold/{since}", voice, said.hold)
             case Sorry():
@@ -99,10 +112,10 @@ class Phone:
                 return document()
 
 
-def phone(front: Front, door: Doorkeeper) -> Phone | None:
+def phone(config: FrontConfig, log: Log, door: Doorkeeper, desk: Callable[[], Decides]) -> Phone | None:
     """None where the transport has no webhook."""
-    carrier = CARRIERS.get(front.config.transport.kind)
-    return Phone(front, door, carrier) if carrier else None
+    carrier = CARRIERS.get(config.transport.kind)
+    return Phone(config, log, door, carrier, desk()) if carrier else None
 
 
 def _secret(config: FrontConfig, carrier: Carrier) -> str:
