@@ -12,13 +12,13 @@ from voicedeploy.errors import Locked, NotReady, UsageError
 from voicedeploy.image import Recipe, Reference
 from voicedeploy.image.build import default_base
 from voicedeploy.image.dockerfile import dockerfile
-from voicedeploy.network import NoUdp, Offer
+from voicedeploy.network import Offer
 from voicedeploy.plan import Door, Plan, Publish, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
 from voicedeploy.transports import proved
-from voicedeploy_providers.fly import checks, inside, leases, releasing
+from voicedeploy_providers.fly import checks, inside, leases, releasing, udp
 from voicedeploy_providers.fly.api import Fly as Api
 from voicedeploy_providers.fly.api import Machine, Unanswered
 from voicedeploy_providers.fly.generation import KEY, LIVE, OURS, OWN, PORT, Generation, generation
@@ -26,7 +26,7 @@ from voicedeploy_providers.fly.options import Options
 from voicedeploy_providers.fly.releasing import api
 from voicedeploy_providers.fly.secrets import AppSecrets
 from voicedeploy_providers.fly.seen import Seen, look, released
-from voicedeploy_providers.fly.sizes import SIZES, STOPPED_USD_PER_DAY
+from voicedeploy_providers.fly.sizes import ADDRESS_USD_PER_DAY, SIZES, STOPPED_USD_PER_DAY
 from voicedeploy_providers.fly.target import MACHINE, Platform
 
 
@@ -84,7 +84,7 @@ class Fly:
         return generation(spec, self._options, self._app(bot), self._url(bot))
 
     def offer(self, spec: Spec, *, closely: bool) -> Offer:
-        return Offer(NoUdp("Fly carries it only to a dedicated IPv4 address, which is not set up here"))
+        return udp.offer(spec, self._options)
 
     def check(self, spec: Spec) -> list[Finding]:
         try:
@@ -96,16 +96,17 @@ class Fly:
         return checks.findings(spec, self._options, self._generation(spec), regions, names)
 
     def render(self, spec: Spec) -> list[Artifact]:
-        """The front's file, a machine's configuration, and the image as a Dockerfile; nobody is asked, and no token is
-        needed."""
+        """The front's file, the first machine's configuration, and the image as a Dockerfile; nobody is asked, and
+        no token is needed."""
         app = self._options.app or spec.bot.name
         made = generation(spec, self._options, app, f"https://{app}.fly.dev")
         release = made.release(())
         record = Deployment(self.name, spec.bot.name, release, spec.transport.kind.value, made.url)
-        config = made.config(record, self._options.image or f"registry.fly.io/{app}:{release}").wire()
+        (ports,) = udp.free((), 1, made.slots) if made.udp else ("",)
+        config = made.config(record, self._options.image or f"registry.fly.io/{app}:{release}", ports).wire()
         config["files"] = [{"guest_path": file["guest_path"], "from": "front.toml"} for file in config["files"]]
         return [
-            Artifact("front.toml", made.front(release), 0o600),
+            Artifact("front.toml", made.front(release, ports), 0o600),
             Artifact("machine.json", json.dumps(config, indent=2) + "\n"),
             *dockerfile(spec, self._options.base or str(default_base(spec)), PORT, self.name),
         ]
@@ -127,6 +128,7 @@ class Fly:
         others = {released(m) for m in seen.machines if m.state == "started"} - {have.release}
         draining = tuple(Draining(release, seen.sessions(release)) for release in sorted(others))
         cost = sum(self._cost(m.state == "started", m.config and m.config.guest) for m in seen.machines)
+        cost += ADDRESS_USD_PER_DAY * sum(ip.kind == udp.KIND for ip in seen.ips)
         down = [m for m in live if m.state != "started"]
         reason = "; ".join(filter(None, (_trouble(m, seen) for m in live))) or ("" if live else _BEGUN)
         ready = any(front.ready for front in fronts)
@@ -229,11 +231,12 @@ class Fly:
         there = seen.of(release)
         whole = len(there) == made.count and all(seen.front(m).ready and m.metadata.get(LIVE) == "1" for m in there)
         retire, prune = releasing.retire(app, release, seen), releasing.prune(app, release, seen, self._options.keep)
+        udp.require(there, seen.ips)
         if whole and not retire and not prune:
             return Plan(self.name, bot, release, release)
         record = Deployment(self.name, bot, release, want.transport.kind.value, made.url, _now())
         steps = [
-            *releasing.app(app, self._options.org, seen),
+            *releasing.app(app, self._options.org, seen, dedicated=made.udp),
             *self._image(made, release, seen),
             *(releasing.secrets(app, release, seen) if len(there) < made.count else ()),
             *releasing.machines(made, record, self._image_name(app, release), self._regions(), seen),
@@ -269,6 +272,7 @@ class Fly:
             raise UsageError(f"Fly has no release {wanted} of it", hint="`voicedeploy releases` shows which it has")
         if wanted == have.release:
             return Plan(self.name, have.bot, wanted, wanted)
+        udp.require(seen.of(wanted), seen.ips)
         names = tuple(m.name for m in seen.of(wanted))
         steps = [
             *releasing.start(app, names, seen, proved(have.transport)),
@@ -285,6 +289,7 @@ class Fly:
             calls = f", {busy} calls end in their own time" if busy else ""
             grace_s = 3600.0 * 24 if busy else 5.0
             steps.append(Step("-", "machine", f"{one.name}{calls}", Stop(f"{MACHINE}{one.name}", grace_s)))
+        steps += releasing.addresses(app, seen)
         steps.append(Step("-", "app", f"{app}, with its addresses and secrets", Remove((api(app),)), commits=True))
         return Plan(self.name, have.bot, have.release, None, tuple(steps))
 
@@ -300,6 +305,8 @@ def _trouble(machine: Machine, seen: Seen) -> str:
         return f"{machine.name} is {machine.state}"
     if machine.id in seen.changing:
         return f"{machine.name} is being changed, and cannot be asked meanwhile"
+    if gone := udp.lost(machine, seen.ips):
+        return f"{machine.name} tells callers {gone}, which the app does not have any more"
     crashed = [event for event in machine.events if event.exit_code]
     if not crashed:
         return ""

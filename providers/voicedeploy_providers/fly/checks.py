@@ -5,6 +5,7 @@ from collections.abc import Collection
 from voicedeploy import readiness
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
+from voicedeploy_providers.fly import udp
 from voicedeploy_providers.fly.api import Regions
 from voicedeploy_providers.fly.generation import Generation
 from voicedeploy_providers.fly.options import Options
@@ -14,7 +15,12 @@ from voicedeploy_providers.fly.sizes import SIZES, SOURCE
 def findings(
     spec: Spec, options: Options, generation: Generation, regions: Regions, secrets: Collection[str]
 ) -> list[Finding]:
-    return [*_size(spec, generation), *_regions(options, regions), *readiness.findings(spec, secrets)]
+    return [
+        *_size(spec, generation),
+        *_address(generation),
+        *_regions(options, regions),
+        *readiness.findings(spec, secrets),
+    ]
 
 
 def _size(spec: Spec, generation: Generation) -> list[Finding]:
@@ -35,6 +41,11 @@ def _size(spec: Spec, generation: Generation) -> list[Finding]:
     cost = generation.count * size.usd_per_month
     said = f"{generation.count} × {size.name}, {generation.slots} calls each; about ${cost:.0f} a month, calls or none"
     return [Finding("VD000", "ok", "size", said)]
+
+
+def _address(generation: Generation) -> list[Finding]:
+    said = f"a dedicated IPv4 address for UDP; {udp.COST} ({SOURCE})"
+    return [Finding("VD000", "ok", "address", said)] if generation.udp else []
 
 
 def _regions(options: Options, regions: Regions) -> list[Finding]:

@@ -9,6 +9,7 @@ from voicedeploy.deployment import Deployment
 from voicedeploy.front import Seat
 from voicedeploy.front import config as front_toml
 from voicedeploy.spec import Pool, Spec
+from voicedeploy_providers.fly import udp
 from voicedeploy_providers.fly.api import Config, File, Guest, HttpOptions, Port, Restart, Service, ServiceCheck
 from voicedeploy_providers.fly.api import StopConfig as Stop
 from voicedeploy_providers.fly.options import Options
@@ -48,14 +49,20 @@ class Generation:
     def names(self, release: str) -> tuple[str, ...]:
         return tuple(f"{self.spec.bot.name}-{release}-{number + 1}" for number in range(self.count))
 
-    def front(self, release: str) -> str:
+    @property
+    def udp(self) -> bool:
+        """Packets of callers come to the machines."""
+        return udp.wanted(self.spec, self.options)
+
+    def front(self, release: str, ports: str = "") -> str:
         pool = self.spec.pool
         mine = Pool(warm=pool.warm, min=min(pool.min, self.slots), max=self.slots)
         seat = Seat(
             project="/opt/bot/app", python="/opt/bot/venv/bin/python", secrets="", key="", socket=SOCKET,
-            host="0.0.0.0", port=PORT, udp_ports="", hold=False, key_env=KEY, from_env=True, fleet="fly",  # noqa: S104
+            host="0.0.0.0", port=PORT, udp_ports=ports, hold=False, key_env=KEY, from_env=True, fleet="fly",  # noqa: S104
             # Nothing but Fly's proxy and the organization's own network reaches a machine's port.
             trusted_proxies=("0.0.0.0/0", "::/0"), public_url=self.url,
+            udp_bind=udp.BIND if self.udp else "", public_ip_env=udp.PUBLIC_IP if self.udp else "",
         )  # fmt: skip
         return front_toml(self.spec.model_copy(update={"pool": mine}), release, seat)
 
@@ -67,9 +74,9 @@ class Generation:
         ]  # fmt: skip
         return project.release(self.spec.root, project.files(self.spec.root), json.dumps(settings), *secrets)
 
-    def config(self, record: Deployment, image: str) -> Config:
-        """Of each of its machines."""
-        front = base64.b64encode(self.front(record.release).encode()).decode()
+    def config(self, record: Deployment, image: str, ports: str = "") -> Config:
+        """Of one of its machines. `ports`: a range for UDP, of its own; "" where there is none."""
+        front = base64.b64encode(self.front(record.release, ports).encode()).decode()
         https = Port(port=443, handlers=("tls", "http"), http_options=HttpOptions(idle_timeout=_IDLE_S))
         # Not `/readyz`: a machine whose slots are all taken must still be reached by the calls that it has.
         alive = ServiceCheck(type="http", port=PORT, method="GET", path="/livez", interval="15s", timeout="5s",
@@ -77,16 +84,17 @@ class Generation:
         return Config(
             image=image,
             guest=Guest(cpu_kind=self.size.kind, cpus=self.size.cpus, memory_mb=self.size.memory_mb),
-            env={"PORT": str(PORT)},
+            env={"PORT": str(PORT), **({udp.PUBLIC_IP: udp.KIND} if ports else {})},
             # A front that has drained ends with 0, and the machine stays stopped.
             restart=Restart(policy="on-failure", max_retries=10),
             stop_config=Stop(signal="SIGTERM", timeout=f"{_STOP_S}s"),
-            metadata=record.labels(),
+            metadata={**record.labels(), **({udp.PORTS: ports} if ports else {})},
             services=(
                 Service(
                     protocol="tcp", internal_port=PORT, autostop="off", autostart=False,
                     ports=(Port(port=80, handlers=("http",), force_https=True), https), checks=(alive,),
                 ),
+                *(udp.services(ports) if ports else ()),
             ),
             files=(File(guest_path=FRONT_FILE, raw_value=front, mode=0o644),),
         )  # fmt: skip

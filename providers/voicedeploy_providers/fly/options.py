@@ -46,5 +46,7 @@ class Options(options.Options):
     """An image in Fly's registry or a public one that was made for this bot; without it one is made here."""
     base: str = ""
     """What the image that is made here stands on; a Python of Docker's own by default."""
+    udp: bool = False
+    """Packets of WebRTC come in directly, at a dedicated address that costs money. Not proven on the real platform."""
     keep: int = Field(default=1, ge=0, le=20)
     """Older releases that are kept, stopped, to go back to."""

@@ -4,13 +4,14 @@ from secrets import token_urlsafe
 
 from voicedeploy.deployment import Deployment
 from voicedeploy.plan import Call, Command, Door, Prove, Remove, Step, Stop, Write
+from voicedeploy_providers.fly import udp
 from voicedeploy_providers.fly.generation import KEY, LIVE, MARK, PYTHON, SOCKET, Generation
 from voicedeploy_providers.fly.seen import Seen, released
+from voicedeploy_providers.fly.sizes import AS_OF
 from voicedeploy_providers.fly.target import MACHINE
 
 _READY_S = 300.0
 """A machine that is new in its region fetches the image first."""
-_FREE = ("shared_v4", "v6")
 _UNDO_S = 120.0
 _UNUSED_S = 3600.0
 """Nobody should have been sent to a machine that was never live; if somebody was all the same, it is waited for."""
@@ -24,20 +25,40 @@ def machine(app: str, name: str, *more: str) -> str:
     return api(app, "machines", name, *more)
 
 
-def app(name: str, org: str, seen: Seen) -> list[Step]:
+def app(name: str, org: str, seen: Seen, *, dedicated: bool) -> list[Step]:
+    """`dedicated`: with an address of its own, which costs money from the moment it is there."""
     steps = []
     if seen.app is None:
         made = Call("POST", "fly:/apps", body={"app_name": name, "org_slug": org})
         steps.append(Step("+", "app", f"{name} of {org}", made, undo=Call("DELETE", api(name))))
     have = {ip.kind for ip in seen.ips}
-    for kind in _FREE:
-        if kind not in have and not (kind == "shared_v4" and "v4" in have):
-            assign = Call("POST", api(name, "ip_assignments"), body={"type": kind})
-            steps.append(Step("+", "address", kind, assign))
+    if udp.KIND not in have:
+        kind = udp.KIND if dedicated else "shared_v4"
+        if kind not in have:
+            steps.append(address(name, kind))
+    if "v6" not in have:
+        steps.append(address(name, "v6"))
     if KEY not in {secret.name for secret in seen.secrets}:
         key = Write(api(name, "secrets", KEY), token_urlsafe(32).encode(), secret=True)
         steps.append(Step("+", "key", "made for this bot", key))
     return steps
+
+
+def address(app: str, kind: str) -> Step:
+    assign = Call("POST", api(app, "ip_assignments"), body={"type": kind})
+    if kind != udp.KIND:
+        return Step("+", "address", kind, assign)
+    back = Remove((api(app, "ip_assignments", kind),))
+    return Step("+", "address", f"{kind}, dedicated, {udp.COST} as of {AS_OF}", assign, undo=back)
+
+
+def addresses(app: str, seen: Seen) -> list[Step]:
+    """What costs money goes by itself, and not only with the app."""
+    return [
+        Step("-", "address", f"{ip.ip}, {udp.COST}", Remove((api(app, "ip_assignments", ip.ip),)))
+        for ip in seen.ips
+        if ip.kind == udp.KIND
+    ]
 
 
 def secrets(app: str, release: str, seen: Seen) -> list[Step]:
@@ -51,18 +72,17 @@ def secrets(app: str, release: str, seen: Seen) -> list[Step]:
 def machines(made: Generation, record: Deployment, image: str, regions: tuple[str, ...], seen: Seen) -> list[Step]:
     """Those of the release that are not there yet. Nobody is sent to them."""
     there = {m.name for m in seen.of(record.release)}
-    config = made.config(record, image).wire()
-    return [
-        Step(
-            "+",
-            "machine",
-            f"{name}, {made.size.name}, {made.slots} calls, ${made.size.usd_per_day:.2f} a day",
-            Call("POST", api(made.app, "machines"), body={"name": name, "regions": list(regions), "config": config}),
-            undo=Stop(f"{MACHINE}{name}", _UNDO_S),
-        )
-        for name in made.names(record.release)
-        if name not in there
-    ]
+    names = [name for name in made.names(record.release) if name not in there]
+    ports = udp.free(udp.taken(seen.everybody), len(names), made.slots) if made.udp else ("",) * len(names)
+    steps = []
+    for name, own in zip(names, ports, strict=True):
+        config = made.config(record, image, own).wire()
+        body = {"name": name, "regions": list(regions), "config": config}
+        calls = f"{made.slots} calls{f' at UDP {own}' if own else ''}"
+        said = f"{name}, {made.size.name}, {calls}, ${made.size.usd_per_day:.2f} a day"
+        create = Call("POST", api(made.app, "machines"), body=body)
+        steps.append(Step("+", "machine", said, create, undo=Stop(f"{MACHINE}{name}", _UNDO_S)))
+    return steps
 
 
 def start(app: str, names: tuple[str, ...], seen: Seen, proved: str) -> list[Step]:

@@ -29,6 +29,8 @@ class Seen:
     ips: tuple[Ip, ...] = ()
     secrets: tuple[Secret, ...] = ()
     machines: tuple[Machine, ...] = ()
+    everybody: tuple[Machine, ...] = ()
+    """Of the app, also those that are not the bot's."""
     fronts: dict[str, Front] = field(default_factory=dict)
     """By the machine's id; of those that run."""
     changing: frozenset[str] = frozenset()
@@ -70,10 +72,11 @@ def look(fly: Fly, app: str, bot: str, nonces: Mapping[str, str], *, closely: bo
     if there is None:
         return Seen()
     mine = fly.app(app)
-    machines = mine.machines.list({OURS: bot})
+    everybody = mine.machines.list()
+    machines = tuple(machine for machine in everybody if machine.metadata.get(OURS) == bot)
     changing: set[str] = set()
     fronts = dict(_fronts(mine, machines, nonces, changing)) if closely else {}
-    return Seen(there, mine.ips.list(), mine.secrets.list(), machines, fronts, frozenset(changing))
+    return Seen(there, mine.ips.list(), mine.secrets.list(), machines, everybody, fronts, frozenset(changing))
 
 
 def found(fly: Fly, app: str) -> AppRecord | None:

@@ -38,6 +38,10 @@ SIZES = {
     name: Size(name, "performance" if name.startswith("performance") else "shared", **about)
     for name, about in _DATA["sizes"].items()
 }
-SOURCE = f"{_DATA['where']}, {_DATA['as_of']}"
+AS_OF = str(_DATA["as_of"])
+SOURCE = f"{_DATA['where']}, {AS_OF}"
 STOPPED_USD_PER_DAY = float(_DATA["stopped_usd_per_gb_month"]) / _DAYS
 """Of a stopped machine whose image is a gigabyte."""
+ADDRESS_USD_PER_MONTH = float(_DATA["dedicated_ipv4_usd_per_month"])
+ADDRESS_USD_PER_DAY = ADDRESS_USD_PER_MONTH / _DAYS
+"""Of a dedicated IPv4 address; all others cost nothing."""

@@ -16,8 +16,8 @@ from voicedeploy.errors import Locked, NotReady, StepFailed
 from voicedeploy.image import Account, Recipe, Reference, build, push
 from voicedeploy.image.registry import Registry
 from voicedeploy.plan import Action, Call, Command, Prove, Publish, Question, Remove, Start, Stop, Upload, Write
-from voicedeploy_providers.fly import inside
-from voicedeploy_providers.fly.api import Changed, Config, Fly, Machine, NameTaken, NoCapacity
+from voicedeploy_providers.fly import inside, udp
+from voicedeploy_providers.fly.api import Changed, Config, Fly, IpKind, Machine, NameTaken, NoCapacity
 from voicedeploy_providers.fly.generation import PYTHON, SOCKET
 
 MACHINE = "machine:"
@@ -49,6 +49,8 @@ class Platform:
         self._made = made
         self._theirs: set[str] = set()
         """Names of what another `up` made at the same time: not ours to take back."""
+        self._given: set[str] = set()
+        """Addresses that the app did not have before."""
 
     def ask(self, question: Question) -> str:
         if isinstance(question, Call):
@@ -132,7 +134,7 @@ class Platform:
             case ["apps", name] if call.method == "DELETE":
                 self._remove_unused(name)
             case ["apps", _, "ip_assignments"]:
-                return self._app.ips.assign(body["type"]).ip
+                return self._assign(body["type"])
             case ["apps", _, "machines"]:
                 return self._create(body)
             case ["apps", _, "machines", name, "metadata"]:
@@ -153,9 +155,15 @@ class Platform:
             hint = 'choose another name: [provider.fly] app = "…"; if it is yours, `voicedeploy up` again'
             raise NameTaken(error.message, hint=hint, status=error.status, request_id=error.request_id) from error
 
+    def _assign(self, kind: IpKind) -> str:
+        before = {ip.ip for ip in self._app.ips.list()}
+        given = self._app.ips.assign(kind).ip
+        self._given |= {given} - before
+        return given
+
     def _create(self, body: Mapping[str, Any]) -> str:
         config = Config.model_validate(body["config"])
-        config = config.model_copy(update={"image": self._by_digest(config.image)})
+        config = config.model_copy(update={"image": self._by_digest(config.image), "env": self._env(config.env)})
         refused: NoCapacity | None = None
         for region in body["regions"]:
             try:
@@ -181,6 +189,16 @@ class Platform:
         assert refused is not None
         raise refused
 
+    def _env(self, env: dict[str, str]) -> dict[str, str]:
+        """With the app's address in place of its kind: no plan could know it before it was given."""
+        if udp.PUBLIC_IP not in env:
+            return env
+        kind = env[udp.PUBLIC_IP]
+        found = next((ip.ip for ip in self._app.ips.list() if ip.kind == kind), "")
+        if not found:
+            raise StepFailed(f"{self._app.name} has no address of the kind {kind}", hint="`voicedeploy up` again")
+        return {**env, udp.PUBLIC_IP: found}
+
     def _remove(self, path: str) -> None:
         match path.removeprefix("fly:").strip("/").split("/"):
             case ["apps", app]:
@@ -188,8 +206,25 @@ class Platform:
             case ["apps", _, "machines", name]:
                 if found := self._find(name):
                     self._app.machines.destroy(found.id, force=True, nonce=self._nonce(name))
+            case ["apps", _, "ip_assignments", which]:
+                self._release(which)
             case _:
                 raise TypeError(f"nothing to remove: {path}")
+
+    def _release(self, which: str) -> None:
+        """An address, or what was given here of a kind; because it costs money, it is looked whether it is gone."""
+
+        def there() -> list[str]:
+            return [
+                ip.ip for ip in self._app.ips.list() if ip.ip == which or (ip.kind == which and ip.ip in self._given)
+            ]
+
+        for ip in there():
+            self._app.ips.release(ip)
+        if left := there():
+            raise StepFailed(
+                f"{self._app.name} still has {', '.join(left)}, {udp.COST}", hint="once more; else `fly ips release`"
+            )
 
     def _remove_unused(self, app: str) -> None:
         if app in self._theirs:

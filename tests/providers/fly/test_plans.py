@@ -19,12 +19,16 @@ TRANSPORTS = {
     "daily": 'kind = "daily"',
     "twilio": 'kind = "twilio"',
     "websocket": 'kind = "websocket"',
+    "udp": 'kind = "webrtc"',
 }
+USUAL = 'region = ["fra", "ams"]'
+FLY = {"udp": f"udp = true\n{USUAL}"}
 SECRETS = {
     "webrtc": ("CLOUDFLARE_TURN_TOKEN",),
     "daily": ("DAILY_API_KEY",),
     "twilio": ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
     "websocket": (),
+    "udp": (),
 }
 
 
@@ -56,7 +60,7 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def write(project: Path, transport: str, fly: str = 'region = ["fra", "ams"]', session: str = "") -> None:
+def write(project: Path, transport: str, fly: str = USUAL, session: str = "") -> None:
     (project / "voicedeploy.toml").write_text(
         f'[bot]\nname = "front-desk"\nprovider = "fly"\n[transport]\n{transport}\n[session]\n{session}\n'
         f"[pool]\nmax = 4\n[provider.fly]\n{fly}\n"
@@ -80,7 +84,7 @@ def test_the_files_are_those_that_were_looked_at(
     """Nobody is asked, and no token is needed."""
     for name in ("FLY_API_TOKEN", "FLY_ACCESS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    write(project, TRANSPORTS[transport])
+    write(project, TRANSPORTS[transport], FLY.get(transport, USUAL))
     said = typed("render", "-o", str(tmp_path / "rendered"), cwd=project)
     assert said.returncode == 0, said
     release = re.search(r"for release (\w+)", (tmp_path / "rendered" / "front.toml").read_text("utf-8"))
@@ -92,7 +96,7 @@ def test_the_files_are_those_that_were_looked_at(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_plan_of_a_first_up_is_the_one_that_was_looked_at(project: Path, standin: Standin, transport: str) -> None:
-    write(project, TRANSPORTS[transport])
+    write(project, TRANSPORTS[transport], FLY.get(transport, USUAL))
     for name in SECRETS[transport]:
         assert typed("secrets", "set", name, cwd=project, stdin="a-value\n").returncode == 0
     before = len(standin.changes)
@@ -100,6 +104,31 @@ def test_the_plan_of_a_first_up_is_the_one_that_was_looked_at(project: Path, sta
     assert said.returncode == 0, said
     same(unnamed(said.stdout), transport, "plan.txt")
     assert len(standin.changes) == before
+
+
+def test_direct_udp_is_marked_as_not_proven(project: Path, standin: Standin) -> None:
+    write(project, TRANSPORTS["udp"], FLY["udp"])
+    said = typed("check", cwd=project)
+    assert said.returncode == 0, said
+    same(re.sub(r"\d{4}-\d\d-\d\d", "TODAY", said.stdout), "udp", "check.txt")
+    dry = typed("up", "--dry-run", cwd=project)
+    assert "VD116" in dry.stderr and "not proven on the real platform" in dry.stderr
+    assert not standin.changes
+
+
+@pytest.mark.parametrize(
+    "transport", [TRANSPORTS["websocket"], f"relay_only = true\n{TRANSPORTS['webrtc']}"], ids=["no media", "relay only"]
+)
+def test_an_address_is_asked_for_only_where_packets_come_to_it(project: Path, standin: Standin, transport: str) -> None:
+    write(project, transport, FLY["udp"])
+    said = typed("up", "--dry-run", cwd=project)
+    if "relay_only" in transport:
+        assert "CLOUDFLARE_TURN_TOKEN" in said.stderr
+        assert typed("secrets", "set", "CLOUDFLARE_TURN_TOKEN", cwd=project, stdin="a-value\n").returncode == 0
+        said = typed("up", "--dry-run", cwd=project)
+    assert said.returncode == 0, said
+    assert "dedicated" not in said.stdout and "UDP" not in said.stdout
+    assert "+ address       shared_v4" in said.stdout
 
 
 # --- refusals ---------------------------------------------------------------------------------------
@@ -115,6 +144,17 @@ def refused(said: Said, code: int, name: str, standin: Standin) -> None:
 def test_webrtc_without_a_relay(project: Path, standin: Standin) -> None:
     write(project, 'kind = "webrtc"')
     refused(typed("up", "--yes", cwd=project), 3, "no-relay", standin)
+
+
+def test_webrtc_with_nothing_but_stun(project: Path, standin: Standin) -> None:
+    """It tells an address at which packets come in from some callers, and not from others."""
+    write(project, 'kind = "webrtc"\nice_servers = ["stun:127.0.0.1:9"]')
+    refused(typed("up", "--yes", cwd=project), 3, "stun-only", standin)
+
+
+def test_direct_udp_without_a_call(project: Path, standin: Standin) -> None:
+    write(project, TRANSPORTS["udp"], FLY["udp"])
+    refused(typed("up", "--yes", "--no-call", cwd=project), 2, "no-call", standin)
 
 
 def test_a_size_that_cannot_carry_a_call(project: Path, standin: Standin) -> None:
