@@ -8,6 +8,7 @@ import pytest
 from voicedeploy_providers.fly.api import Port, Service
 
 from tests.providers.fly.house import House, config
+from tests.providers.fly.standin import Standin
 from tests.providers.fly.standin.disk import isolation
 
 pytestmark = pytest.mark.skipif(isolation() == "none", reason="machines need a hosts file of their own")
@@ -44,6 +45,16 @@ def test_packets_reach_the_machine_and_come_back(house: House, caller: socket.so
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
         another.settimeout(0.5)
         assert asks(another, ip, "second") == made.id
+
+
+def test_a_packet_that_is_too_large_is_dropped(house: House, standin: Standin, caller: socket.socket) -> None:
+    made = house.machine(udp=PORT)
+    ip = house.app.ips.assign("v4").ip
+    room = 1300 - 28 - len(f"{made.id} ")
+    assert asks(caller, ip, "x" * room) == made.id
+    assert standin.dropped == 0
+    assert asks(caller, ip, "x" * (room + 1), tries=1) == ""
+    assert standin.dropped == 1
 
 
 def test_each_machine_has_an_address_of_that_name(house: House) -> None:

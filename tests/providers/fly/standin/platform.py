@@ -5,6 +5,7 @@ import secrets
 import shutil
 import socket
 import threading
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, Self, TypeVar
 
@@ -16,6 +17,7 @@ from voicedeploy_providers.fly.api import Places
 from tests.providers.fly.standin.apps import Apps
 from tests.providers.fly.standin.contract import Contract
 from tests.providers.fly.standin.door import Door, Seen
+from tests.providers.fly.standin.ground import Ground
 from tests.providers.fly.standin.images import Images
 from tests.providers.fly.standin.limits import Limits
 from tests.providers.fly.standin.machine import Machine
@@ -23,7 +25,7 @@ from tests.providers.fly.standin.machines import Machines
 from tests.providers.fly.standin.proxy import Edge, stop_the_idle
 from tests.providers.fly.standin.registry import Registry
 from tests.providers.fly.standin.settings import Settings
-from tests.providers.fly.standin.udp import Forwarder
+from tests.providers.fly.standin.udp import Address, Forwarder
 from tests.providers.fly.standin.world import App, World
 from tests.providers.standins.clock import Clock
 from tests.providers.standins.traps import Trap, Traps
@@ -38,20 +40,21 @@ class Standin:
     `token` is of the organization `personal`; `tokens` has all. `settings` may be changed at any time.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, ground: Ground | None = None) -> None:
         self.settings = settings or Settings()
+        self._ground = ground or Ground()
         self.clock = Clock()
         self.token = f"fm2_{secrets.token_urlsafe(24)}"
         self.tokens = {f"FlyV1 {self.token}": "personal"}
         self._traps = Traps()
-        self._world = World(self.clock, self.settings, self._may_push)
+        self._world = World(self.clock, self.settings, self._ground, self._may_push)
         self._udp = Forwarder(self._world)
         limits = Limits(self.clock.monotonic)
         self._door = Door(self._world, self.tokens, self._traps, Contract.find(), limits)
         self._edges: dict[tuple[str, int], Edge] = {}
         self._opening = asyncio.Lock()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fly-standin", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="fly-standin", daemon=True)
         self._settles: set[asyncio.Task[None]] = set()
         self._server: uvicorn.Server | None = None
         self._running: list[asyncio.Task[None]] = []
@@ -104,8 +107,13 @@ class Standin:
 
     @property
     def dropped(self) -> int:
-        """UDP that machines sent from another address than they were asked at."""
+        """UDP that machines sent from another address than they were asked at, or that is too large."""
         return self._udp.dropped
+
+    @property
+    def carried(self) -> Counter[Address]:
+        """Packets of callers that reached a machine, by the address and port that they were sent to."""
+        return self._udp.carried
 
     def trap(self, *traps: Trap) -> None:
         self._traps.set(*traps)
@@ -147,6 +155,10 @@ class Standin:
     def _do(self, doing: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result(30)
 
+    def _run(self) -> None:
+        self._ground.enter()
+        self._loop.run_forever()
+
     async def _open(self) -> None:
         self.clock.belongs_to(asyncio.get_running_loop())
         routes = [
@@ -157,7 +169,7 @@ class Standin:
         ]
         # asyncio sends small answers at once only on a socket that says it is TCP.
         door = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        door.bind(("127.0.0.1", 0))
+        door.bind((self._ground.host, 0))
         door.listen()
         self.url = "http://{}:{}".format(*door.getsockname())
         app = Starlette(routes=routes)

@@ -28,6 +28,8 @@ class Settings:
     """Names of machines whose checks never pass."""
     unreachable: set[str] = field(default_factory=set)
     """Names of machines whose host does not answer: `incomplete_config`."""
+    udp_mtu: int = 1300
+    """Bytes of the largest packet, headers included."""
     cordoned_reachable: bool = False
     """A cordoned machine is reached by `fly-force-instance-id` and `fly-replay`. Not known of the platform."""
     cordoned_udp: bool = False

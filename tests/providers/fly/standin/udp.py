@@ -1,22 +1,27 @@
 """UDP at an app's dedicated address: for each address and port one machine, and only the address is rewritten."""
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 
 from tests.providers.fly.standin.machine import Machine
 from tests.providers.fly.standin.world import App, World
 
 Address = tuple[str, int]
+_HEADERS = 28
+"""Bytes of IP and UDP."""
 
 
 class Forwarder:
-    """`settle` opens and closes what machines and addresses now ask for; `dropped` counts answers from elsewhere."""
+    """`settle` opens and closes what machines and addresses now ask for; `dropped` counts answers from elsewhere and
+    packets that are too large, `carried` those of callers that reached a machine."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._doors: dict[Address, _Door] = {}
         self._settling = asyncio.Lock()
         self.dropped = 0
+        self.carried: Counter[Address] = Counter()
 
     async def settle(self) -> None:
         async with self._settling:
@@ -39,6 +44,11 @@ class Forwarder:
         able = [m for m in app.alive() if port in _declared(m) and m.state == "started" and self._open_to(m)]
         return before if before in able else min(able, key=lambda m: m.id, default=None)
 
+    def fits(self, data: bytes) -> bool:
+        fits = len(data) + _HEADERS <= self._world.settings.udp_mtu
+        self.dropped += not fits
+        return fits
+
     def _open_to(self, machine: Machine) -> bool:
         return not machine.cordoned or self._world.settings.cordoned_udp
 
@@ -48,7 +58,7 @@ class Forwarder:
     async def _open(self, address: Address, app: App) -> None:
         loop = asyncio.get_running_loop()
         with suppress(OSError):
-            _, door = await loop.create_datagram_endpoint(lambda: _Door(self, app, address[1]), local_addr=address)
+            _, door = await loop.create_datagram_endpoint(lambda: _Door(self, app, address), local_addr=address)
             self._doors[address] = door
 
 
@@ -65,10 +75,11 @@ def _declared(machine: Machine) -> set[int]:
 class _Door(asyncio.DatagramProtocol):
     """The outside of one address and port."""
 
-    def __init__(self, forwarder: Forwarder, app: App, port: int) -> None:
+    def __init__(self, forwarder: Forwarder, app: App, address: Address) -> None:
         self._forwarder = forwarder
         self._app = app
-        self._port = port
+        self._address = address
+        self._port = address[1]
         self._machine: Machine | None = None
         self._callers: dict[Address, _Caller] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,8 +93,9 @@ class _Door(asyncio.DatagramProtocol):
         if machine is not self._machine:
             self._forget()
             self._machine = machine
-        if machine is None:
+        if machine is None or not self._forwarder.fits(data):
             return
+        self._forwarder.carried[self._address] += 1
         caller = self._callers.get(addr)
         if caller is None:
             caller = self._callers[addr] = _Caller(self, addr, (machine.address, self._port))
@@ -96,7 +108,7 @@ class _Door(asyncio.DatagramProtocol):
     def answer(self, data: bytes, source: Address, caller: "_Caller") -> None:
         if source != caller.there:
             self._forwarder.dropped += 1
-        elif self.transport is not None:
+        elif self.transport is not None and self._forwarder.fits(data):
             self.transport.sendto(data, caller.addr)
 
     def close(self) -> None:

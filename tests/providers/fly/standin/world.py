@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.providers.fly.standin.ground import Ground
 from tests.providers.fly.standin.images import Images
 from tests.providers.fly.standin.machine import Machine
 from tests.providers.fly.standin.pulling import Pulling
@@ -64,9 +65,10 @@ class App:
 class World:
     """`may_push` says whether somebody, by name and password, may use the registry."""
 
-    def __init__(self, clock: Clock, settings: Settings, may_push: Callable[[str, str], bool]) -> None:
+    def __init__(self, clock: Clock, settings: Settings, ground: Ground, may_push: Callable[[str, str], bool]) -> None:
         self.clock = clock
         self.settings = settings
+        self.host = ground.host
         self.folder = Path(tempfile.mkdtemp(prefix="fly-standin-"))
         self.registry = Registry(may_push, lambda repository: repository in self.apps)
         self.images = Images(Pulling(self.registry, self.folder / "images"))
@@ -76,12 +78,13 @@ class World:
         # Addresses of this process and this stand-in alone, so that several may run at once.
         self._net = f"127.{20 + os.getpid() % 200}"
         self._third = 2 * next(_worlds) % 250
+        self._dedicated = ground.dedicated or f"{self._net}.{self._third + 1}"
 
     def number(self) -> int:
         return next(self._numbers)
 
     def public_v4(self) -> str:
-        return f"{self._net}.{self._third + 1}.{1 + self.number() % 250}"
+        return f"{self._dedicated}.{1 + self.number() % 250}"
 
     def machine_v4(self) -> str:
         """What `fly-global-services` is to a machine."""
