@@ -102,6 +102,30 @@ Question = Command | Call
 
 
 @dataclass(frozen=True)
+class Way:
+    """How callers come to a bot where a platform stands in place of a front, and does not say so itself."""
+
+    transport: str
+    """Pipecat's key of it."""
+    stream: str = ""
+    """Where a phone carrier opens its socket by itself; "" where `/start` says where to."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What a carrier is told to say first on it."""
+    cold_s: float = 0.0
+    """Nothing is kept ready just now: so long it may take until somebody answers."""
+    closed: str = ""
+    """Why nobody can be called this way from here."""
+    hint: str = ""
+    """What to do about that, or where the socket does not open."""
+
+    @property
+    def told(self) -> str:
+        """What a carrier is told for its calls."""
+        said = "".join(f'<Parameter name="{name}" value="{value}"/>' for name, value in self.parameters.items())
+        return f'<Stream url="{self.stream}">{said}</Stream>' if said else self.stream
+
+
+@dataclass(frozen=True)
 class Door:
     """Where a caller knocks: an address, or the front's private unix socket behind it, and the key that opens it."""
 
@@ -112,6 +136,8 @@ class Door:
     """Certificates in PEM to trust beside the system's; a target with a certificate authority of its own has one."""
     page: bool = True
     """Whether people can open the address, and an invite made with the key lets them in."""
+    way: Way | None = None
+    """None where a front stands, which says all that itself."""
 
 
 Change = Literal["+", "~", "-", "✓"]

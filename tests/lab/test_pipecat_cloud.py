@@ -16,7 +16,8 @@ from uv import find_uv_bin
 from voicedeploy_providers.pipecat_cloud.api import AgentRecord, PipecatCloud, Wanted
 from voicedeploy_providers.pipecat_cloud.context import Context, Recipe, artifacts, pack
 
-from tests.lab.local import REQUIREMENTS, TALKER, Place
+from tests.lab.desk import until
+from tests.lab.local import REQUIREMENTS, TALKER, Place, Result
 from tests.providers.pipecat_cloud.folders import NASTY, plain, write
 from tests.providers.pipecat_cloud.standin import Standin
 from voicedeploy.call import Callee, CallOptions, Run, Script, call
@@ -279,6 +280,94 @@ def test_from_nothing_to_a_heard_bot_and_away_again(standin: Standin, place: Pla
     down = place.run("down", "--yes")
     assert down.code == 0, down
     assert not standin.world.agents and not standin.world.secrets
+
+
+CARRIERS = {
+    "twilio": ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
+    "telnyx": ("TELNYX_API_KEY", "TELNYX_PUBLIC_KEY"),
+    "plivo": ("PLIVO_AUTH_ID", "PLIVO_AUTH_TOKEN"),
+    "exotel": (),
+}
+
+
+def spoken_over(place: Place, transport: str, extra: str = "") -> None:
+    """The project's bot, by another way in."""
+    (place.root / "voicedeploy.toml").write_text(
+        f'[bot]\nname = "{NAME}"\nprovider = "pipecat-cloud"\n[pool]\nmin = 0\nmax = 2\n'
+        f'[transport]\nkind = "{transport}"\n{extra}'
+    )
+    for name in CARRIERS.get(transport, ()):
+        assert place.run("secrets", "set", name, stdin="0.5").code == 0
+
+
+def first_word_told(up: Result) -> None:
+    assert up.code == 0 and "first word" in up.err and "voice to voice" in up.err, up
+
+
+def test_a_carriers_call_proves_it(standin: Standin, place: Place) -> None:
+    spoken_over(place, "twilio")
+    up = place.run("up", "--yes")
+    first_word_told(up)
+    assert f'Calls come to <Stream url="{standin.url.replace("http", "ws", 1)}/ws/twilio"><Parameter' in up.out
+    called = place.run("call", "--turns", "1", "--json")
+    assert called.code == 0 and called.json["transport"] == "twilio", called
+    (run,) = called.json["runs"]
+    assert run["ok"] and run["first_word_ms"] > 0 and run["turns"][0]["voice_to_voice_ms"], run
+    assert [seen.path for seen in standin.requests if seen.action.startswith("session.s")] == ["/ws/twilio"] * 2
+    sessions = list(standin.agent(NAME).sessions.values())
+    assert [session.status for session in sessions] == ["success", "success"]
+    logs = place.run("logs", "--session", sessions[0].id)
+    assert f"session {sessions[0].id} begins" in logs.out, logs
+    several = place.run("call", "--turns", "1", "--sessions", "2", "--json")
+    assert several.code == 0 and several.json["summary"]["ok"] == 2, several
+    number = place.run("phone", "check")
+    assert number.code == 3 and "/ws/twilio" in number.err, number
+
+
+def test_calls_of_other_carriers_prove_it(standin: Standin, place: Place) -> None:
+    for carrier in ("telnyx", "plivo", "exotel"):
+        spoken_over(place, carrier)
+        first_word_told(place.run("up", "--yes"))
+    seen = [request.path for request in standin.requests if request.action == "session.socket"]
+    assert seen == ["/ws/telnyx", "/ws/plivo", "/ws/exotel"]
+
+
+def test_a_plain_socket_proves_it(standin: Standin, place: Place) -> None:
+    spoken_over(place, "websocket")
+    first_word_told(place.run("up", "--yes"))
+    # As the vendor's own tool deploys it of the rendered folder.
+    standin.agent(NAME).socket_auth = "token"
+    called = place.run("call", "--turns", "1", "--json")
+    assert called.code == 0 and called.json["transport"] == "websocket", called
+    started, (run,) = list(standin.agent(NAME).sessions.values())[-1], called.json["runs"]
+    assert run["ok"] and run["first_word_ms"] > 0 and run["session_id"] == started.id
+
+
+def test_a_carriers_call_that_is_not_let_in_says_why(standin: Standin, place: Place) -> None:
+    spoken_over(place, "twilio", '[provider.pipecat-cloud]\norganization = "acne"\n')
+    up = place.run("up", "--yes")
+    assert up.code == 4 and "Unknown service host: talker.acne" in up.err, up
+    assert "is acne the organization's name?" in up.err, up
+    spoken_over(place, "telnyx", '[provider.pipecat-cloud]\norganization = "acne"\n')
+    up = place.run("up", "--yes")
+    assert up.code == 4 and "404" in up.err and "is acne the organization's name?" in up.err, up
+    standin.settings.namespaces = False
+    spoken_over(place, "telnyx")
+    called = place.run("call")
+    assert called.code == 4 and "nothing says what it is called" in called.err, called
+    assert "organization =" in called.err, called
+
+
+def test_the_first_call_of_a_cold_agent_is_waited_for(standin: Standin, place: Place) -> None:
+    """With nothing kept ready, who calls hears nothing for longer than a caller usually waits."""
+    spoken_over(place, "twilio")
+    assert place.run("up", "--yes", "--no-call").code == 0
+    standin.clock.advance(standin.settings.cooldown_s + 1)
+    until(lambda: not any(standin.agent(NAME).alive()))
+    standin.settings.slow_s = 12
+    called = place.run("call", "--turns", "1", "--json")
+    (run,) = called.json["runs"]
+    assert called.code == 0 and run["greeted"] and run["first_word_ms"] > 12_000, called
 
 
 def test_there_and_back_with_the_same_bot_and_a_heard_call_at_each_station(standin: Standin, place: Place) -> None:

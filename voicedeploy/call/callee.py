@@ -1,10 +1,11 @@
 """Whom to call: the address of a front (or of Pipecat's development runner) and what opens it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from voicedeploy.errors import UsageError
+from voicedeploy.plan import Door, Way
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Callee:
     signing: str = field(default="", repr=False)
     ca: str = ""
     """Certificates in PEM to trust beside the system's."""
+    way: Way | None = None
+    """Of a platform in place of a front; what it says of addresses is right."""
 
     @classmethod
     def parse(cls, url: str, *, key: str = "", socket: str = "", ca: str = "") -> "Callee":
@@ -38,6 +41,15 @@ class Callee:
         invite = parse_qs(parts.fragment).get("invite", [""])[0]
         plain = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
         return cls(plain, key=key, invite=invite, socket=socket, ca=ca)
+
+    @classmethod
+    def at(cls, door: Door) -> "Callee":
+        """Raises UsageError for a door without an address."""
+        return replace(cls.parse(door.url, key=door.key, socket=door.socket, ca=door.ca), way=door.way)
+
+    def stream(self, transport: str) -> str:
+        """Where a carrier opens its socket without asking anybody; "" where it asks first."""
+        return self.way.stream if self.way and self.way.transport == transport else ""
 
     @property
     def host(self) -> str:

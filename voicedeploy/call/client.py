@@ -39,8 +39,20 @@ async def call(
 
 
 async def settled(target: Callee, options: CallOptions) -> CallOptions:
-    """With the transport of the call: the one that was chosen, else what the front says that it speaks."""
-    return options if options.transport else replace(options, transport=await transport_of(target))
+    """With the transport of the call: the one that was chosen, else what the front says that it speaks.
+
+    Who may have to wait for a cold bot is as patient: for `/start`, or where no `/start` is, on the socket itself.
+    """
+    options = options if options.transport else replace(options, transport=await transport_of(target))
+    cold_s = target.way.cold_s if target.way else 0.0
+    options = replace(options, http_timeout_s=max(cold_s, options.http_timeout_s))
+    if options.transport == ASSUMED:
+        return options
+    return replace(
+        options,
+        connect_timeout_s=max(cold_s, options.connect_timeout_s),
+        greeting_timeout_s=max(cold_s, options.greeting_timeout_s),
+    )
 
 
 async def warm_up(transport: str = ASSUMED) -> None:
@@ -51,6 +63,8 @@ async def warm_up(transport: str = ASSUMED) -> None:
 
 async def place(target: Callee, script: Script, options: CallOptions, progress: Tell | None) -> Run:
     """A call from a process that is warm, with options that are settled."""
+    if target.way and target.way.closed:
+        return Run(ok=False, started_at=_now(), error=Failure("signalling", target.way.closed, target.way.hint))
     if options.transport in ROOMS:
         return await attend(target, options, _now())
     try:
@@ -110,7 +124,8 @@ class _Call:
         deadline = time.monotonic() + self._options.busy_wait_s
         while True:
             before = time.monotonic()
-            if not self._options.webhook:  # carriers show who they are themselves
+            # Carriers show who they are themselves.
+            if not self._options.webhook and not self._target.stream(self._options.transport):
                 await signalling.authorize()
             clock.start_sent = time.monotonic()
             clock.first_try = clock.first_try or clock.start_sent

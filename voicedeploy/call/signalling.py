@@ -49,8 +49,11 @@ class Answer:
 async def transport_of(callee: Callee) -> str:
     """What the front says that it speaks. One that does not say, or does not answer, is called over WebRTC.
 
-    By a connection of its own, so that the call pays for its connection as if nobody had asked.
+    A platform in place of a front is not asked. By a connection of its own, so that the call pays for its connection as
+    if nobody had asked.
     """
+    if callee.way:
+        return callee.way.transport
     async with _client(callee, ASK_S) as http:
         try:
             body = (await http.get(f"{callee.url}/page.json")).json()
@@ -112,7 +115,7 @@ class Signalling:
             "POST",
             "/start",
             token=self._token,
-            json={"transport": transport, "enableDefaultIceServers": wants_stun, "body": {}},
+            json={"transport": transport, "enableDefaultIceServers": wants_stun},
         )
         if response.status_code in (404, 405):  # a server with nothing but Pipecat's endpoint for media
             return Started()

@@ -19,7 +19,7 @@ from voicedeploy.call.run import Run
 from voicedeploy.call.script import Script
 from voicedeploy.call.signalling import ASSUMED
 
-RUN = TypeAdapter(Run)
+RUN, CALLEE = TypeAdapter(Run), TypeAdapter(Callee)
 LONGEST_LINE = 64 * 2**20
 
 
@@ -46,7 +46,7 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     first = json.loads(await reader.readline())
-    target, options = Callee(**first["target"]), CallOptions(**first["options"])
+    target, options = CALLEE.validate_python(first["target"]), CallOptions(**first["options"])
     script = Script.from_json(first["script"])
     await warm_up(options.transport or ASSUMED)
     _tell({"ready": True})

@@ -20,8 +20,7 @@ def through(provider: "Provider", bot: str) -> "Callee":
     have = provider.find(bot)
     if have is None:
         raise NotReady(f"{bot} is not on {provider.where}", hint="`voicedeploy up`, or name an address to call")
-    door = provider.door(have)
-    return Callee.parse(door.url, key=door.key, socket=door.socket, ca=door.ca)
+    return Callee.at(provider.door(have))
 
 
 @contextmanager

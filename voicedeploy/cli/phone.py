@@ -209,7 +209,13 @@ def _door(provider: "Provider", spec: "Spec") -> "Door":
         raise NotReady(
             f"what runs there is served over {have.transport}, not {spec.transport.kind}", hint="`voicedeploy up`"
         )
-    return provider.door(have)
+    door = provider.door(have)
+    if door.way:
+        raise NotReady(
+            f"{provider.where} has no webhook that a number could lead to",
+            hint=f"lead it there by hand: {door.way.told}" if door.way.stream else "`voicedeploy check`",
+        )
+    return door
 
 
 def _public(spec: "Spec", door: "Door") -> str:

@@ -42,8 +42,7 @@ def _call(door: Door) -> dict[str, Any]:
         from voicedeploy.call.options import BRIEF
     except NotReady as error:
         raise NotReady(error.message, hint=f"{error.hint}; or --no-call, to take it on trust") from error
-    callee = Callee.parse(door.url, key=door.key, socket=door.socket, ca=door.ca)
-    return asyncio.run(call_many(callee, Script.demo(1), BRIEF)).runs[0].to_json()
+    return asyncio.run(call_many(Callee.at(door), Script.demo(1), BRIEF)).runs[0].to_json()
 
 
 def joined(run: dict[str, Any]) -> str:

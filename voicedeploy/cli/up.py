@@ -136,7 +136,8 @@ def carry_out(
         # A link that lets people in is for the person at the terminal, not for a log file.
         watched, door = sys.stdout.isatty(), provider.door(have)
         if not door.page:
-            show.line(f"Calls begin at {have.url}/start")
+            stream = door.way.told if door.way else ""
+            show.line(f"Calls come to {stream}" if stream else f"Calls begin at {have.url}/start")
             return have
         show.line(f"Talk to it: {link(door, HOUR_S) if watched else have.url}")
         if have.url.startswith("https:"):

@@ -13,9 +13,9 @@ from voicedeploy.network import Offer, Transport
 from voicedeploy.plan import Call, Door, Plan, Remove, Step, Target, Upload, Write
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
-from voicedeploy.spec import Spec
-from voicedeploy_providers.pipecat_cloud import checks
-from voicedeploy_providers.pipecat_cloud.api import NoKey, Unanswered
+from voicedeploy.spec import Spec, Upstream
+from voicedeploy_providers.pipecat_cloud import checks, leading
+from voicedeploy_providers.pipecat_cloud.api import NoKey, Places, Unanswered
 from voicedeploy_providers.pipecat_cloud.api import PipecatCloud as Api
 from voicedeploy_providers.pipecat_cloud.context import Context
 from voicedeploy_providers.pipecat_cloud.lowering import Lowered, lower, secret_set
@@ -24,6 +24,7 @@ from voicedeploy_providers.pipecat_cloud.records import CHANGED, Entry, book
 from voicedeploy_providers.pipecat_cloud.secrets import AgentSecrets
 from voicedeploy_providers.pipecat_cloud.seen import Seen, look
 from voicedeploy_providers.pipecat_cloud.target import AGENTS, BUILDS, SECRETS, Platform
+from voicedeploy_providers.pipecat_cloud.ways import CARRIERS, ROOMS, way
 
 _LIVE_S = 900.0
 _STORED_S = 120.0
@@ -53,6 +54,10 @@ class PipecatCloud:
     @property
     def where(self) -> str:
         return f"{self.name} {self._options.agent}".rstrip()
+
+    def upstream(self, spec: Spec) -> Upstream:
+        """For fronts elsewhere."""
+        return leading.upstream(spec, self._options, Places.from_env())
 
     # --- looking ------------------------------------------------------------------------------------
 
@@ -86,12 +91,21 @@ class PipecatCloud:
     def check(self, spec: Spec) -> list[Finding]:
         try:
             lowered = lower(spec, self._options, self._where())
-            return checks.findings(lowered, self._cloud(), self.secrets(spec.bot.name).names())
+            secrets = self.secrets(spec.bot.name).names()
+            called = self._organization(spec.bot.name) if spec.transport.kind in CARRIERS else ""
+            return checks.findings(lowered, self._cloud(), secrets, called)
         except Unanswered as error:
             # Nothing has been begun.
             raise NotReady(
                 error.message, hint="the network from here, or status.pipecat.daily.co; then again"
             ) from error
+
+    def _organization(self, bot: str) -> str:
+        """Nothing where nobody knows yet: before the first agent is there."""
+        if self._options.organization:
+            return self._options.organization
+        agent = self._cloud().agents.get(self._agent(bot))
+        return agent.organization if agent else ""
 
     def render(self, spec: Spec) -> list[Artifact]:
         """What the vendor's own tool takes, beside the project's files; nobody is asked, and no key is needed."""
@@ -158,7 +172,14 @@ class PipecatCloud:
         public = self._cloud().public_key
         if public is None:
             raise NoKey("no public key for Pipecat Cloud: calls need one", hint=_PUBLIC)
-        return Door(have.url, key=public.bare, page=False)
+        agent = self._look(have.bot).agent
+        transport = Transport(have.transport)
+        return Door(
+            have.url,
+            key=public.bare,
+            page=False,
+            way=way(self._options, self._cloud().places, agent, transport) if agent else None,
+        )
 
     def logs(self, have: Deployment, *, follow: bool, lines: int, session: str) -> Iterator[str]:
         logs = self._cloud().agent(self._agent(have.bot)).logs
@@ -212,7 +233,7 @@ class PipecatCloud:
             *self._deploy(lowered, entry, seen),
             *self._forget(lowered.agent, entry, seen),
         ]
-        proved = want.transport.kind is Transport.WEBRTC
+        proved = want.transport.kind not in ROOMS
         before = seen.live.release if seen.live else have.release if have else None
         return Plan(self.name, want.bot.name, before, entry.release, tuple(steps), verify=bool(steps) and proved)
 
@@ -294,7 +315,7 @@ class PipecatCloud:
             Step("✓", "ready", f"{found.release} takes calls", Call("GET", f"{AGENTS}/{agent}", wait_s=_LIVE_S)),
         )
         return Plan(
-            self.name, have.bot, have.release, found.release, steps, verify=found.transport == Transport.WEBRTC.value
+            self.name, have.bot, have.release, found.release, steps, verify=Transport(found.transport) not in ROOMS
         )
 
     def _take_down(self, have: Deployment) -> Plan:

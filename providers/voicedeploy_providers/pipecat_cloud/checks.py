@@ -3,18 +3,20 @@
 from collections.abc import Collection
 
 from voicedeploy import readiness
-from voicedeploy.network import Transport
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy_providers.pipecat_cloud.api import PipecatCloud
 from voicedeploy_providers.pipecat_cloud.lowering import Lowered
 from voicedeploy_providers.pipecat_cloud.profiles import MINUTES_A_DAY, MOST_AGENTS, PROFILES, SESSION_S
+from voicedeploy_providers.pipecat_cloud.ways import CARRIERS, ROOMS, in_a_room, led_to
 
 
-def findings(lowered: Lowered, api: PipecatCloud, secrets: Collection[str]) -> list[Finding]:
+def findings(lowered: Lowered, api: PipecatCloud, secrets: Collection[str], organization: str) -> list[Finding]:
+    """`organization` is its name; "" where nobody knows."""
     spec = lowered.spec
     return [
-        *_size(lowered), *_region(lowered, api), *_session(spec), _context(lowered), *_way_in(lowered, api),
+        *_size(lowered), *_region(lowered, api), *_session(spec), _context(lowered),
+        *_way_in(lowered, api, organization),
         *readiness.findings(spec, secrets),
     ]  # fmt: skip
 
@@ -58,24 +60,16 @@ def _session(spec: Spec) -> list[Finding]:
     return [Finding("VD424", "error", "session", said, f'session.max_duration = "{longest}s" at most')]
 
 
-def _way_in(lowered: Lowered, api: PipecatCloud) -> list[Finding]:
-    """Where no call from here can prove the bot, it is said how callers come to it."""
+def _way_in(lowered: Lowered, api: PipecatCloud, organization: str) -> list[Finding]:
+    """Where callers are led to, and where no call from here can prove the bot."""
     kind = lowered.spec.transport.kind
-    if kind is Transport.WEBRTC:
-        return []
-    said = f"`up` cannot call the bot over {kind} there: it ends with the platform's word that it is ready"
-    if kind is Transport.LIVEKIT:
-        return [Finding("VD425", "warning", "proof", said, "call it yourself, in a room that it is told in `body`")]
-    if kind is Transport.DAILY:
-        fix = f"POST {api.places.agent(lowered.agent)}/start with createDailyRoom, and call it in that room"
-        return [Finding("VD425", "warning", "proof", said, fix)]
-    where = api.places.socket(lowered.recipe.region, kind.value, lowered.agent, "YOUR-ORGANIZATION")
-    if kind is Transport.TWILIO:
-        bare, _, query = where.partition("?serviceHost=")
-        where = f'<Stream url="{bare}"><Parameter name="_pipecatCloudServiceHost" value="{query}"/></Stream>'
-    elif kind is Transport.WEBSOCKET:
-        where = where.replace("/ws/websocket?", "/ws/generic?")
-    return [Finding("VD425", "warning", "proof", said, f"lead callers to {where}, and call it yourself")]
+    if kind in ROOMS:
+        said = f"`up` cannot call the bot over {kind} there: it ends with the platform's word that it is ready"
+        return [Finding("VD425", "warning", "proof", said, in_a_room(api.places, lowered.agent, kind))]
+    if kind in CARRIERS:
+        where = led_to(api.places, lowered.recipe.region, kind, lowered.agent, organization)
+        return [Finding("VD000", "ok", "way in", f"{kind} brings calls to {where}")]
+    return []
 
 
 def _context(lowered: Lowered) -> Finding:

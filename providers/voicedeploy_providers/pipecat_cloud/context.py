@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 
 from voicedeploy import project
 from voicedeploy.errors import NotReady
+from voicedeploy.network import Transport
 from voicedeploy.packages import own_extra
 from voicedeploy.render import Artifact, render
 from voicedeploy.spec import FILE, Spec
@@ -24,6 +25,8 @@ BASE_VERSION = "0.1.27"
 """The first that ends a session itself when its time is over; docs.pipecat.ai, 2026-08."""
 DOCKERFILE, IGNORE, SETTINGS, BOT = "Dockerfile", ".dockerignore", "pcc-deploy.toml", "bot.py"
 
+_ASIDE, _RENDERED = "voicedeploy_bot.py", "voicedeploy_entry.py"
+"""In an image whose bot.py is rendered: the project's own, and the name under which the rendered one is packed."""
 _MOST_BYTES = 500 * 2**20
 """Unpacked; more is not taken."""
 _NOT_PACKED = frozenset({IGNORE, ".gitignore", SETTINGS, FILE})
@@ -85,6 +88,7 @@ class Context:
 def artifacts(spec: Spec, recipe: Recipe) -> list[Artifact]:
     """The files beside the project's own, by which the vendor's tool makes of the same folder the same context."""
     needs = project.dependencies(spec.root)
+    plain, own = spec.transport.kind is Transport.WEBSOCKET, spec.bot.entry == BOT
     made = [
         Artifact(
             DOCKERFILE,
@@ -96,19 +100,24 @@ def artifacts(spec: Spec, recipe: Recipe) -> list[Artifact]:
                     "alone": not any(_ELSEWHERE.search((spec.root / n).read_text("utf-8")) for n in needs.files),
                     "locked": needs.locked,
                     "extra": own_extra(spec.root, spec.transport.kind),
+                    "aside": _ASIDE if plain and own else "",
+                    "rendered": _RENDERED,
                 },
             ),
         ),
         Artifact(IGNORE, render("pipecat-cloud/dockerignore.j2", {"never": _NEVER, "left_out": _left_out(spec.root)})),
         Artifact(SETTINGS, render("pipecat-cloud/pcc-deploy.toml.j2", vars(recipe))),
     ]
-    if spec.bot.entry != BOT:
+    if plain and own:
+        values = {"entry": _ASIDE, "module": "", "plain": True}
+        made.append(Artifact(_RENDERED, render("pipecat-cloud/bot.py.j2", values)))
+    if not own:
         if BOT in project.files(spec.root):
             raise NotReady(
                 f"the bot is in {spec.bot.entry}, and there is a {BOT} too, which the platform would run",
                 hint=f"rename {BOT}, or make it the bot: `bot.entry`",
             )
-        values = {"entry": spec.bot.entry, "module": PurePosixPath(spec.bot.entry).stem}
+        values = {"entry": spec.bot.entry, "module": PurePosixPath(spec.bot.entry).stem, "plain": plain}
         if values["module"] == "bot":
             values["module"] = "voicedeploy_bot"
         made.append(Artifact(BOT, render("pipecat-cloud/bot.py.j2", values)))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from voicedeploy import transports
 from voicedeploy.network import Transport
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec
@@ -56,7 +57,7 @@ def lower(spec: Spec, options: Options, region: str) -> Lowered:
             min_agents=spec.pool.min,
             max_agents=spec.pool.max,
             max_session_s=min(max(spec.session.max_duration, shortest), longest),
-            secret_set=secret_set(agent) if spec.bot.secrets else "",
+            secret_set=secret_set(agent) if transports.secrets(spec) else "",
             # Only the vendor's tool can ask for it: a stranger cannot open a socket then.
             socket_auth="token" if spec.transport.kind is Transport.WEBSOCKET else "",
             base=options.base,

@@ -21,6 +21,14 @@ def _profile(value: str) -> str:
     return value
 
 
+def _organization(value: str) -> str:
+    if value and not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
+        raise options.wrong(
+            f"{value!r} cannot be an organization's name", "as `pipecat cloud organizations list` shows it, under Name"
+        )
+    return value
+
+
 class Options(options.Options):
     agent: Annotated[str, AfterValidator(_agent)] = ""
     """Unique in all of Pipecat Cloud; the bot's name where it is empty."""
@@ -28,6 +36,9 @@ class Options(options.Options):
     """Where agents run and secrets lie; the organization's own where it is empty."""
     profile: Annotated[str, AfterValidator(_profile)] = ""
     """The size of an agent; the smallest that carries one call where it is empty."""
+    organization: Annotated[str, AfterValidator(_organization)] = ""
+    """Whose agent it is, as `pipecat cloud organizations list` names it; carriers say it. What the platform says of the
+    agent where it is empty."""
     base: str = ""
     """The image that the bot's stands on; the vendor's where it is empty."""
     keep: int = Field(default=3, ge=0, le=20)

@@ -14,6 +14,7 @@ import pytest
 from voicedeploy_providers.pipecat_cloud.context import Context, Recipe, artifacts, pack
 
 from tests.providers.pipecat_cloud.folders import KEY, NASTY, OTHER, SECRET, negations, odd_names, plain, write
+from tests.providers.pipecat_cloud.standin.images import build
 from voicedeploy.errors import NotReady
 from voicedeploy.spec import Spec, load
 
@@ -197,6 +198,41 @@ def test_a_bot_that_is_not_bot_py_is_found_by_the_platform(tmp_path: Path) -> No
     write(spec.root, "bot.py", "old = True\n")
     with pytest.raises(NotReady, match=r"bot\.py"):
         packed(load(spec.file))
+
+
+SOCKET = """
+import os
+from types import SimpleNamespace
+import bot, asyncio
+for args in (SimpleNamespace(websocket=1, transport_type=None), SimpleNamespace(websocket=1), SimpleNamespace(),
+             SimpleNamespace(websocket=1, transport_type="twilio")):
+    asyncio.run(bot.bot(args))
+print(bot.helper(), bot.readyz(), os.path.basename(bot.__file__), os.path.basename(bot.HERE))
+"""
+
+
+@pytest.mark.parametrize("entry", ["bot.py", "voices/desk.py"])
+def test_a_plain_socket_is_named_to_the_bot_which_the_platform_does_not(tmp_path: Path, entry: str) -> None:
+    """Without that, Pipecat looks for a carrier's messages on it, and the bot dies of the first sound."""
+    spec = project(tmp_path / "bot")
+    (spec.root / "bot.py").unlink()
+    code = "HERE = __file__\ndef helper():\n    return 42\ndef readyz():\n    return True\n"
+    write(spec.root, entry, code + "async def bot(args):\n    print(getattr(args, 'transport_type', 'none'))\n")
+    write(
+        spec.root,
+        "voicedeploy.toml",
+        f'[bot]\nname = "front-desk"\nentry = "{entry}"\n[transport]\nkind = "websocket"\n',
+    )
+    context, app = packed(load(spec.file)), tmp_path / "app"
+    for name, content in members(context).items():
+        (tmp_path / "context" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "context" / name).write_bytes(content)
+    build(tmp_path / "context", "Dockerfile", app, [])
+    said = subprocess.run([sys.executable, "-c", SOCKET], cwd=app, capture_output=True, text=True)
+    lines = said.stdout.splitlines()
+    assert lines[:4] == ["websocket", "websocket", "none", "twilio"], said.stderr
+    if entry == "bot.py":
+        assert lines[4] == "42 True bot.py bot.py"
 
 
 def test_an_own_ignore_file_still_says_what_is_the_bot(tmp_path: Path) -> None:

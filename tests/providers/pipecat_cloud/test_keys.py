@@ -44,4 +44,8 @@ def test_addresses_come_from_the_environment_as_the_vendors_do() -> None:
     assert Places.from_env({"PIPECAT_API_HOST": "api.example.org"}).api == "https://api.example.org"
     assert Places().agent("front-desk") == "https://api.pipecat.daily.co/v1/public/front-desk"
     there = "wss://eu-central.api.pipecat.daily.co/ws/telnyx?serviceHost=front-desk.acme"
-    assert Places().socket("eu-central", "telnyx", "front-desk", "acme") == there
+    assert Places().stream("eu-central", "telnyx", "front-desk", "acme") == (there, {})
+    bare = "wss://us-west.api.pipecat.daily.co/ws/twilio"
+    said = {"_pipecatCloudServiceHost": "front-desk.acme"}
+    assert Places().stream("us-west", "twilio", "front-desk", "acme") == (bare, said)
+    assert Places("http://127.0.0.1:1").stream("us-west", "twilio", "a", "b")[0] == "ws://127.0.0.1:1/ws/twilio"

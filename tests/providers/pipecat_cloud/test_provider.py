@@ -281,13 +281,7 @@ def test_what_stands_in_the_way(project: Project, extra: str, code: str, said: s
 
 @pytest.mark.parametrize(
     ("transport", "way"),
-    [
-        ("daily", "/v1/public/front-desk/start with createDailyRoom"),
-        ("telnyx", "/ws/telnyx?serviceHost=front-desk.YOUR-ORGANIZATION"),
-        ("twilio", '<Parameter name="_pipecatCloudServiceHost" value="front-desk.YOUR-ORGANIZATION"/>'),
-        ("websocket", "/ws/generic?serviceHost=front-desk.YOUR-ORGANIZATION"),
-        ("livekit", "in a room"),
-    ],
+    [("daily", "/v1/public/front-desk/start with createDailyRoom"), ("livekit", "in a room")],
 )
 def test_where_no_call_can_prove_it_that_is_said(project: Project, transport: str, way: str) -> None:
     project.provider.secrets(NAME).update({"NOTE": "one"})
@@ -295,8 +289,59 @@ def test_where_no_call_can_prove_it_that_is_said(project: Project, transport: st
     (found,) = [finding for finding in project.provider.check(project.want) if finding.code == "VD425"]
     assert found.severity == "warning" and way in found.fix
     assert not project.plan().verify
-    project.spec()
+    project.up()
+    have = project.have
+    assert have is not None
+    door = project.provider.door(have)
+    assert door.way is not None and "nobody can hear" in door.way.closed and way in door.way.hint
+
+
+@pytest.mark.parametrize(
+    ("transport", "way"),
+    [
+        ("telnyx", "/ws/telnyx?serviceHost=front-desk."),
+        ("twilio", '/ws/twilio"><Parameter name="_pipecatCloudServiceHost" value="front-desk.'),
+    ],
+)
+def test_where_carriers_are_led_to(standin: Standin, project: Project, transport: str, way: str) -> None:
+    def shown() -> str:
+        found = project.provider.check(project.want)
+        assert "VD425" not in [finding.code for finding in found]
+        return next(finding.message for finding in found if finding.subject == "way in")
+
+    project.provider.secrets(NAME).update({"AUTH_TOKEN": "of the carrier"})
+    project.spec(f'[transport]\nkind = "{transport}"\n', secrets="")
+    assert f"{way}ORGANIZATION" in shown(), "nobody knows it yet"
     assert project.plan().verify
+    project.up()
+    assert standin.agent(NAME).newest.env == {"AUTH_TOKEN": "of the carrier"}
+    assert f"{way}acme" in shown(), "by what the platform says of the agent"
+    have = project.have
+    assert have is not None
+    door = project.provider.door(have)
+    assert door.way is not None and f"{way}acme" in door.way.told and door.way.transport == transport
+    assert door.way.cold_s == 0 and "is acme the organization's name?" in door.way.hint
+    standin.settings.namespaces = False
+    unknown = project.provider.door(have).way
+    assert unknown is not None and "nothing says what it is called" in unknown.closed
+    assert "organization =" in unknown.hint
+    named = PipecatCloud.configure({"organization": "else-where-1"})
+    named._api = project.provider._api
+    way_in = named.door(have).way
+    assert way_in is not None and f"{way}else-where-1" in way_in.told
+
+
+def test_who_has_to_wait_for_a_cold_agent_is_told_how_long(standin: Standin, project: Project) -> None:
+    project.provider.secrets(NAME).update({"NOTE": "one"})
+    project.up()
+    have = project.have
+    assert have is not None
+    warm = project.provider.door(have).way
+    assert warm is not None and (warm.transport, warm.stream, warm.cold_s) == ("webrtc", "", 0)
+    standin.clock.advance(standin.settings.cooldown_s + 1)
+    until(lambda: not any(standin.agent(NAME).alive()))
+    cold = project.provider.door(have).way
+    assert cold is not None and cold.cold_s == 60
 
 
 def test_what_it_costs_is_said_before(project: Project) -> None:

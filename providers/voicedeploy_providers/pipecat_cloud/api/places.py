@@ -28,10 +28,15 @@ class Places:
         """What `/start` and `/sessions/…` of an agent are under; callers talk to this address."""
         return f"{self.api}/v1/public/{quote(name, safe='')}"
 
-    def socket(self, region: str, kind: str, agent: str, organization: str) -> str:
-        """Where a carrier (`telnyx`, `plivo`, `exotel`) connects. Twilio sends no query: there the name goes in a
-        `<Parameter>`, and the address is what is before the `?`."""
+    def regional(self, region: str) -> str:
+        """A region's own address, as far as the API has a name to put it before."""
         parts = urlsplit(self.api)
-        scheme = "wss" if parts.scheme == "https" else "ws"
-        host = f"{region}.{parts.netloc}" if parts.scheme == "https" else parts.netloc
-        return f"{scheme}://{host}/ws/{quote(kind, safe='')}?{urlencode({'serviceHost': f'{agent}.{organization}'})}"
+        return f"{parts.scheme}://{region}.{parts.netloc}" if parts.scheme == "https" else self.api
+
+    def stream(self, region: str, carrier: str, agent: str, organization: str) -> tuple[str, dict[str, str]]:
+        """Where a carrier opens its socket, and what it is told to say first: Twilio sends no query."""
+        name = f"{agent}.{organization}"
+        bare = f"{self.regional(region).replace('http', 'ws', 1)}/ws/{quote(carrier, safe='')}"
+        if carrier == "twilio":
+            return bare, {"_pipecatCloudServiceHost": name}
+        return f"{bare}?{urlencode({'serviceHost': name})}", {}

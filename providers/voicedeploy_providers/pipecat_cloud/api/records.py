@@ -55,7 +55,12 @@ class Spec(Record):
     max_session_duration_seconds: int = 0
 
 
+class Metadata(Record):
+    namespace: str = ""
+
+
 class Manifest(Record):
+    metadata: Metadata = Metadata()
     spec: Spec = Spec()
 
 
@@ -84,6 +89,12 @@ class AgentRecord(Record):
     previous_revision: Revision = Revision()
     created_at: str = ""
     updated_at: str = ""
+
+    @property
+    def organization(self) -> str:
+        """As carriers have to say it. Nothing tells it but the agent's namespace, which has that form in the vendor's
+        description (2026-11); the call that proves a bot proves that too."""
+        return self.deployment.manifest.metadata.namespace
 
     @property
     def live(self) -> bool:

@@ -219,10 +219,11 @@ class Agents:
     def _manifest(self, agent: Agent, release: Release) -> dict[str, Any]:
         wants = release.wants
         cpu, memory = PROFILES[wants.profile]
+        named = {"namespace": agent.org.name} if self._world.settings.namespaces else {}
         return {
             "apiVersion": "pipecat.daily.co/v1",
             "kind": "PipecatService",
-            "metadata": {"name": agent.name, "namespace": agent.org.name},
+            "metadata": {"name": agent.name, **named},
             "spec": {
                 "dailyNodeType": "arm",
                 "image": wants.image,

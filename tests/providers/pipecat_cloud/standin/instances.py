@@ -71,6 +71,7 @@ class Instance:
             self.alive = self.ready = False
 
     async def _watch(self) -> None:
+        await asyncio.sleep(self._world.settings.slow_s)
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
             while True:
                 with suppress(httpx.HTTPError):

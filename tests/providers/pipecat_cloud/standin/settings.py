@@ -22,6 +22,8 @@ class Settings:
     """What is shown of agents is so old."""
     stale_s: float = 0.0
     """Agents of the release before go on taking sessions so long after the new one is live."""
+    slow_s: float = 0.0
+    """An agent takes so much longer to be ready; of real time."""
     reuse: bool = True
     """An agent whose session ended takes the next one, in the same process."""
     buffer: int = 0
@@ -30,6 +32,8 @@ class Settings:
     """An idle agent beyond those is stopped after so long."""
     hold_s: float = 120.0
     """A client must offer within so long."""
+    namespaces: bool = True
+    """An agent's manifest names its organization."""
     limit: int = 50
     """No agent's `maxAgents` is more."""
     failing_secrets: set[str] = field(default_factory=set)

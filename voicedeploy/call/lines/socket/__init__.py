@@ -43,6 +43,7 @@ class SocketLine:
         self._options = options
         self._wire = wire
         self._ringing = Ringing(target, wire.transport, wire.form())
+        self._stream = target.stream(wire.transport)
         self._mouth = Mouth(wire)
         self._player = Player(self.ear, self._played)
         self._socket: ClientConnection | None = None
@@ -58,6 +59,8 @@ class SocketLine:
     async def start(self, signalling: Signalling) -> Started:
         if self._options.webhook:
             return await self._ringing.ask(signalling)
+        if self._stream:
+            return Started(None, {"wsUrl": self._stream})
         return await signalling.start(self._wire.transport)
 
     async def connect(self, started: Started, signalling: Signalling) -> None:
@@ -91,6 +94,8 @@ class SocketLine:
         if code == 1006:
             what = "without a word (1006): it failed, or something in between cut the connection"
         hint = "`voicedeploy logs` has the bot's side: a bot without its carrier's credentials ends so, for one"
+        if self.ear.first_audible is None and self._stream and self._target.way:
+            hint = self._target.way.hint or hint
         return Failure("socket", f"the bot's end closed the socket {what}", hint)
 
     def lateness(self) -> list[float]:
@@ -131,7 +136,8 @@ class SocketLine:
 
     async def _speak(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):  # `ended` says so
-            for message in self._wire.opening(self._ringing.parameters):
+            parameters = self._target.way.parameters if self._target.way and self._stream else self._ringing.parameters
+            for message in self._wire.opening(parameters):
                 await socket.send(message)
             await self._mouth.speak(socket.send)
 

@@ -9,9 +9,11 @@ from voicedeploy.call.callee import Callee
 def dialled(callee: Callee, named: str, path: str) -> str:
     """The address to open. `named` is what `/start` said, empty where there is no `/start`: then it is `path`.
 
-    Only a name is believed: an address is what the server was bound to, which says nothing of how it is reached, and
-    a callee that was reached here is reached here again.
+    A platform's word is taken as it is. Of a front's only a name is believed: an address is what the server was bound
+    to, which says nothing of how it is reached, and a callee that was reached here is reached here again.
     """
+    if callee.way and named:
+        return named
     ours = urlsplit(callee.url)
     theirs = urlsplit(named or callee.url + path)
     if not callee.socket and not callee.on_loopback and _is_name(theirs):

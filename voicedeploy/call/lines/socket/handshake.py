@@ -1,6 +1,7 @@
 """Opening the socket, and what it means if it does not open."""
 
 import ssl
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -49,7 +50,9 @@ def _turned_away(why: InvalidStatus, target: Callee) -> CallFailed:
     headers = {name: value for name, value in answer.headers.raw_items() if name.lower() == "retry-after"}
     response = httpx.Response(answer.status_code, headers=headers, content=bytes(answer.body or b""))
     said = refusal(response, "the WebSocket", target)
+    known = target.way.hint if target.way else ""
     if answer.status_code in REFUSED:
-        return said
+        failure = replace(said.failure, hint=known) if known and said.failure.layer == "refused" else said.failure
+        return CallFailed(failure, retry_after_s=said.retry_after_s)
     hint = "the front and what stands before it must pass WebSockets on; `voicedeploy logs` has the bot's side"
-    return CallFailed(Failure("socket", said.failure.message, hint))
+    return CallFailed(Failure("socket", said.failure.message, known or hint))
