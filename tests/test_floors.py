@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "network", "units", "stun", "turn", "beside", "api"},
+    {"errors", "network", "units", "stun", "turn", "beside", "api", "reach"},
     {"spec", "plan", "deployment", "project", "targets", "transports", "packages"},
     {"render", "options", "environment", "editing", "lint"},
     {"init", "front", "image"},

@@ -3,26 +3,32 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from uv import find_uv_bin
-from voicedeploy_providers.pipecat_cloud.api import AgentRecord, PipecatCloud, Wanted
+from voicedeploy_providers.pipecat_cloud import PipecatCloud as Provider
+from voicedeploy_providers.pipecat_cloud.api import AgentRecord, PipecatCloud, Places, Wanted
 from voicedeploy_providers.pipecat_cloud.context import Context, Recipe, artifacts, pack
 
 from tests.lab.desk import until
 from tests.lab.local import REQUIREMENTS, TALKER, Place, Result
+from tests.lab.slowlink import SlowLink, slow_link
 from tests.providers.pipecat_cloud.folders import NASTY, plain, write
 from tests.providers.pipecat_cloud.standin import Standin
+from tests.test_reach import silent as silent
 from voicedeploy.call import Callee, CallOptions, Run, Script, call
 from voicedeploy.init.make import Services, artifacts_of
 from voicedeploy.network import Transport
+from voicedeploy.reach import handshakes_ms
 from voicedeploy.spec import Spec, load
 
 pytestmark = pytest.mark.lab
@@ -236,6 +242,55 @@ def test_the_vendors_tool_sees_our_deployment(vendor: Vendor, cloud: PipecatClou
     assert again.returncode == 0
     after = cloud.agents.get(NAME)
     assert after is not None and after.desired_deployment_id == live.desired_deployment_id
+
+
+# --- how far regions are --------------------------------------------------------------------------------
+
+
+PORT = 21730
+
+
+@contextmanager
+def answering(link: SlowLink) -> Iterator[str]:
+    """Something that shakes hands at the other end; its address."""
+    there = ["ip", "netns", "exec", link.namespace, sys.executable]
+    argv = [*there, "-m", "http.server", str(PORT), "--bind", link.address]
+    server = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: bool(handshakes_ms(link.address, PORT, times=1)))
+        yield f"http://{link.address}:{PORT}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_nearer_region_is_found(standin: Standin, talker: Spec, silent: int) -> None:
+    """Two regions are behind long ways, one is here, and one never answers."""
+    with (
+        slow_link(70, number=0) as long,
+        slow_link(15, number=1) as short,
+        answering(long) as west,
+        answering(short) as east,
+    ):
+
+        class Spread(Places):
+            def regional(self, region: str) -> str:
+                there = {"us-west": west, "us-east": east, "ap-south": f"http://127.0.0.1:{silent}"}
+                return there.get(region, self.api)
+
+        with PipecatCloud(standin.private, standin.public, Spread(standin.url), clock=standin.clock) as cloud:
+            for chosen in ("", "us-west", "eu-central"):
+                provider = Provider.configure({"region": chosen})
+                provider._api = cloud
+                provider.offer(talker, closely=True)
+                rows = {found.code: found for found in provider.check(talker) if found.subject == "region"}
+                told = rows["VD000"].message
+                trips = {code: int(ms) for code, ms in re.findall(r"([a-z]+-[a-z]+) (\d+) ms", told)}
+                assert trips["us-west"] == pytest.approx(140, abs=20) and trips["us-east"] == pytest.approx(30, abs=15)
+                assert trips["eu-central"] < 15 and "ap-south no answer" in told
+                assert ("VD426" in rows) == (chosen == ""), "who has chosen has chosen"
+                if chosen == "":
+                    assert 'region = "eu-central", or "us-west" if callers are there' in rows["VD426"].fix
 
 
 # --- by the commands that people type -------------------------------------------------------------------

@@ -43,6 +43,7 @@ class PipecatCloud:
         self._seen: dict[str, Seen] = {}
         self._lowered: Lowered | None = None
         self._holding: dict[str, str] = {}
+        self._closely = False
 
     @classmethod
     def configure(cls, options: Mapping[str, Any]) -> Self:
@@ -86,6 +87,7 @@ class PipecatCloud:
         return self._seen.get(bot) or self._look(bot)
 
     def offer(self, spec: Spec, *, closely: bool) -> Offer:
+        self._closely = closely
         return targets.offer(targets.find(self.name))
 
     def check(self, spec: Spec) -> list[Finding]:
@@ -93,7 +95,8 @@ class PipecatCloud:
             lowered = lower(spec, self._options, self._where())
             secrets = self.secrets(spec.bot.name).names()
             called = self._organization(spec.bot.name) if spec.transport.kind in CARRIERS else ""
-            return checks.findings(lowered, self._cloud(), secrets, called)
+            known = checks.Known(secrets, called, chosen=bool(self._options.region), closely=self._closely)
+            return checks.findings(lowered, self._cloud(), known)
         except Unanswered as error:
             # Nothing has been begun.
             raise NotReady(

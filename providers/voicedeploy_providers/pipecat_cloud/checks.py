@@ -1,23 +1,34 @@
 """What can stand in the way at Pipecat Cloud, seen before anything is done."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from voicedeploy import readiness
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy_providers.pipecat_cloud.api import PipecatCloud
+from voicedeploy_providers.pipecat_cloud.distance import nearer, round_trips
 from voicedeploy_providers.pipecat_cloud.lowering import Lowered
 from voicedeploy_providers.pipecat_cloud.profiles import MINUTES_A_DAY, MOST_AGENTS, PROFILES, SESSION_S
 from voicedeploy_providers.pipecat_cloud.ways import CARRIERS, ROOMS, in_a_room, led_to
 
 
-def findings(lowered: Lowered, api: PipecatCloud, secrets: Collection[str], organization: str) -> list[Finding]:
-    """`organization` is its name; "" where nobody knows."""
+@dataclass(frozen=True)
+class Known:
+    """What is known before: `secrets` that are set, the `organization`'s name or "", whether the spec has `chosen` the
+    region, and whether to look `closely`, which takes a second or two."""
+
+    secrets: Collection[str]
+    organization: str = ""
+    chosen: bool = False
+    closely: bool = False
+
+
+def findings(lowered: Lowered, api: PipecatCloud, known: Known) -> list[Finding]:
     spec = lowered.spec
     return [
-        *_size(lowered), *_region(lowered, api), *_session(spec), _context(lowered),
-        *_way_in(lowered, api, organization),
-        *readiness.findings(spec, secrets),
+        *_size(lowered), *_region(lowered, api, known), *_session(spec), _context(lowered),
+        *_way_in(lowered, api, known.organization), *readiness.findings(spec, known.secrets),
     ]  # fmt: skip
 
 
@@ -43,13 +54,30 @@ def _size(lowered: Lowered) -> list[Finding]:
 _COLD = "none is kept ready, which costs nothing; the first call waits ten seconds and more"
 
 
-def _region(lowered: Lowered, api: PipecatCloud) -> list[Finding]:
+def _region(lowered: Lowered, api: PipecatCloud, known: Known) -> list[Finding]:
     there = {region.code: region.display_name for region in api.platform.regions()}
     region = lowered.recipe.region
     if region not in there:
         said = f"Pipecat Cloud has no region {region}"
         return [Finding("VD423", "error", "region", said, f"one of {', '.join(sorted(there))}")]
-    return [Finding("VD000", "ok", "region", f"{region}, {there[region]}")]
+    said = f"{region}, {there[region]}"
+    if not known.closely:
+        return [Finding("VD000", "ok", "region", said)]
+    trips = round_trips(api.places, [region, *(code for code in there if code != region)])
+    here, *others = (f"{code} {_told(ms)}" for code, ms in trips.items())
+    found = [Finding("VD000", "ok", "region", f"{said}; there and back from here: {', '.join((here, *others))}")]
+    nearest = nearer(region, trips)
+    if nearest and not known.chosen:
+        said = f"{nearest} is nearer than the organization's own: {_told(trips[nearest])}, and {_told(trips[region])}"
+        found.append(Finding("VD426", "warning", "region", said, _CHOOSE.format(nearest, region)))
+    return found
+
+
+def _told(ms: float | None) -> str:
+    return "no answer" if ms is None else f"{ms:.0f} ms"
+
+
+_CHOOSE = '[provider.pipecat-cloud] region = "{0}", or "{1}" if callers are there; an agent moves by `down`, then `up`'
 
 
 def _session(spec: Spec) -> list[Finding]:

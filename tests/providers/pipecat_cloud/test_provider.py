@@ -1,5 +1,6 @@
 """Deployments by the engine's own walk: what is planned, what becomes of it, and what is repaired."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -342,6 +343,18 @@ def test_who_has_to_wait_for_a_cold_agent_is_told_how_long(standin: Standin, pro
     until(lambda: not any(standin.agent(NAME).alive()))
     cold = project.provider.door(have).way
     assert cold is not None and cold.cold_s == 60
+
+
+def test_regions_are_measured_only_by_who_looks_closely(project: Project) -> None:
+    def shown(*, closely: bool) -> str:
+        project.provider.offer(project.want, closely=closely)
+        found = project.provider.check(project.want)
+        assert "VD426" not in [finding.code for finding in found]
+        return next(finding.message for finding in found if finding.subject == "region")
+
+    assert shown(closely=False) == "us-west, US West"
+    trips = ", ".join(rf"{code} \d+ ms" for code in ("us-west", "us-east", "eu-central", "ap-south"))
+    assert re.fullmatch(f"us-west, US West; there and back from here: {trips}", shown(closely=True))
 
 
 def test_what_it_costs_is_said_before(project: Project) -> None:
