@@ -14,7 +14,7 @@ FLOORS = [
     {"provider"},
     {"readiness", "relays", "verdicts"},
     {"registry"},
-    {"engine", "switching", "testing"},
+    {"engine", "switching", "testing", "upstream"},
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 ROOMS = {"cli", "serve", "call", "phone", "comparing"}

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from voicedeploy import verdicts
 from voicedeploy.errors import NotReady, VoiceDeployError
-from voicedeploy.network import Offer, Transport, Verdict, need, verdict
+from voicedeploy.network import LeadsElsewhere, Offer, Transport, Verdict, need, verdict
 from voicedeploy.plan import Action, Door, Plan, Prove, Step, Target
 from voicedeploy.provider import Finding, Provider
 from voicedeploy.spec import Spec
@@ -84,7 +84,7 @@ def packets(provider: Provider, spec: Spec, *, closely: bool = False, tested_udp
     kind = spec.transport.kind
     relay = bool(spec.transport.turn)
     offer = provider.offer(spec, closely=closely)
-    said = verdict(need(kind, relay), offer)
+    said = verdict(LeadsElsewhere() if spec.upstream else need(kind, relay), offer)
     why = verdicts.refused(provider.name, kind, relay, offer, said)
     about = verdicts.finding(offer, said, why, tested=tested_udp) if why else verdicts.unproven(said)
     found = (about,) if about else ()

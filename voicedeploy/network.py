@@ -63,6 +63,11 @@ class ServesMedia:
     relay: bool = False
 
 
+@dataclass(frozen=True)
+class LeadsElsewhere:
+    """Calls begin here over HTTP, and their sound goes to another platform, whatever the transport."""
+
+
 Need = DialsOut | ServesHttp | ServesMedia
 
 
@@ -168,16 +173,18 @@ class Verdict:
     unproven: str = ""
 
 
-def obstacle(need: Need, offer: Offer) -> str:
+def obstacle(need: Need | LeadsElsewhere, offer: Offer) -> str:
     """The sentence that refuses, or "" if there is no obstacle."""
     found = verdict(need, offer)
     return found.reason if found.word == "no" else ""
 
 
-def verdict(need: Need, offer: Offer) -> Verdict:
+def verdict(need: Need | LeadsElsewhere, offer: Offer) -> Verdict:
     if offer.closed:
         return Verdict("no", "hosting", _sentence(f"no bot runs there: {offer.closed}"))
     match need:
+        case LeadsElsewhere():
+            return _leads(offer)
         case ServesHttp():
             return _called(offer)
         case DialsOut():
@@ -186,6 +193,13 @@ def verdict(need: Need, offer: Offer) -> Verdict:
             return _receives(need, offer)
         case _:
             assert_never(need)
+
+
+def _leads(offer: Offer) -> Verdict:
+    if offer.http is Known.NO:
+        why = offer.http_reason or "the target takes no HTTP"
+        return Verdict("no", "http", _sentence(f"calls begin over HTTP, and none gets in: {why}"))
+    return Verdict("tcp", "http", "Calls begin here over HTTP; their sound goes to the platform that the bots run on.")
 
 
 def _called(offer: Offer) -> Verdict:

@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from voicedeploy import units
 from voicedeploy.errors import SpecError
-from voicedeploy.network import Transport
+from voicedeploy.network import Transport, receives_media
 
 FILE = "voicedeploy.toml"
 
@@ -354,8 +354,43 @@ class Phone(_Section):
         return value
 
 
+class Upstream(_Section):
+    """Another platform, on which the bots run: the front keeps its page and its phone's webhook, and leads callers
+    there."""
+
+    provider: str = ""
+    """As `--provider` calls it; it tells what is not written here."""
+    url: str = ""
+    """What `/start` and `/sessions/…` are under."""
+    key: str = ""
+    """Names the secret that lets a session be begun there."""
+    line: str = ""
+    """The media socket that a phone's carrier is led to."""
+    parameters: dict[str, str] = {}
+    """What the carrier is told to say first on it."""
+
+    @field_validator("url", "line")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.match(r"(https?|wss?)://[^/?#\s]+", value):
+            raise _wrong(f"{value!r} is not an address", 'for Pipecat Cloud, provider = "pipecat-cloud" is enough')
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.url and not self.provider and not self.key:
+            raise _wrong(
+                "there is an address and no key", 'add key = "NAME", and give it its value by `voicedeploy secrets set`'
+            )
+        return self
+
+    def __bool__(self) -> bool:
+        return bool(self.provider or self.url)
+
+
 class Spec(_Section):
     bot: Bot
+    upstream: Upstream = Upstream()
     transport: TransportSection = TransportSection()
     session: Session = Session()
     pool: Pool = Pool()
@@ -375,6 +410,16 @@ class Spec(_Section):
     def root(self) -> Path:
         """The project's folder, absolute."""
         return self._file.parent
+
+    @property
+    def receives_media(self) -> bool:
+        """Whether packets of callers must reach the bot's front: only then are UDP ports its business."""
+        return receives_media(self.transport.kind) and not self.upstream
+
+    def with_upstream(self, upstream: Upstream) -> "Spec":
+        changed = self.model_copy(update={"upstream": upstream})
+        changed._file = self._file
+        return changed
 
     @property
     def secrets(self) -> tuple[str, ...]:

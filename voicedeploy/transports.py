@@ -86,4 +86,8 @@ def proved(transport: str) -> str:
 
 def secrets(spec: Spec) -> tuple[str, ...]:
     """The names that must have a value: of the bot and of relays, then what the transport needs beside them."""
-    return tuple(dict.fromkeys((*spec.secrets, *about(spec.transport.kind).secrets)))
+    kind = spec.transport.kind
+    if spec.upstream:
+        # Of the transport's, only what a carrier's webhook is known by: the rest is the platform's business.
+        return tuple(dict.fromkeys((spec.upstream.key, *(about(kind).secrets if carried(kind) else ()))))
+    return tuple(dict.fromkeys((*spec.secrets, *about(kind).secrets)))

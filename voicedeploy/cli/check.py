@@ -26,7 +26,7 @@ def check(
     """Say everything that stands in the way, with the fix. Changes nothing."""
     from voicedeploy import engine
 
-    spec = options.project(file, transport)
+    spec = options.project_at(file, where, transport)
     checkups = []
     for provider in options.providers(spec, where, host):
         checkup = engine.check(provider, spec, tested_udp=tested_udp)

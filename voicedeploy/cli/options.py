@@ -32,6 +32,16 @@ def project(file: Path, transport: str | None = None) -> "Spec":
     return with_kind(spec, kind(transport)) if transport else spec
 
 
+def project_at(file: Path, where: str | None, transport: str | None = None) -> "Spec":
+    """As the provider reads it that was typed, or the spec's own: its bots may be on another platform."""
+    spec = project(file, transport)
+    if not spec.upstream:
+        return spec
+    from voicedeploy import upstream
+
+    return upstream.seen_from(spec, where or spec.bot.provider)
+
+
 def kind(name: str) -> "Transport":
     """The transport of that name; `UsageError` lists them all."""
     from voicedeploy.errors import UsageError

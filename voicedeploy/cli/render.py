@@ -20,7 +20,7 @@ def render(
     """Write the files that `up` would put on the target, and do nothing else."""
     from voicedeploy.errors import UsageError
 
-    spec = options.project(file)
+    spec = options.project_at(file, where)
     provider = options.provider(spec, where, host)
     artifacts = provider.render(spec)
     if output is not None:

@@ -26,7 +26,7 @@ def set_(
     from voicedeploy import transports
     from voicedeploy.errors import UsageError
 
-    spec = options.project(file)
+    spec = options.project_at(file, where)
     provider = options.provider(spec, where, host)
     wanted = names or (None if dotenv else list(transports.secrets(spec)))
     for name in wanted or ():
@@ -71,7 +71,7 @@ def list_(
     """Show which secrets are set and which the spec asks for; never their values."""
     from voicedeploy import transports
 
-    spec = options.project(file)
+    spec = options.project_at(file, where)
     provider = options.provider(spec, where, host)
     there = set(provider.secrets(spec.bot.name).names())
     wanted = set(transports.secrets(spec))
@@ -97,7 +97,7 @@ def unset(
     """Take values away."""
     from voicedeploy.errors import UsageError
 
-    spec = options.project(file)
+    spec = options.project_at(file, where)
     provider = options.provider(spec, where, host)
     for part in provider.parts():
         with part.lock(spec.bot.name, "voicedeploy secrets unset"):

@@ -36,7 +36,7 @@ def switch_transport(
     how = How(
         dry_run=dry_run, yes=yes, no_call=no_call, tested_udp=tested_udp, json=json, command="switch-transport"
     )  # fmt: skip
-    spec = options.project(file)
+    spec = options.project_at(file, where)
     if dry_run:
         with switching.staged(spec) as copy:
             answer = _switch(copy, kind, how, where=where, host=host, patch=patch)
@@ -61,7 +61,7 @@ def _switch(
     """Whatever ends it before the target is changed leaves the project's files as they were."""
     from voicedeploy import switching
 
-    old = options.project(file)
+    old = options.project_at(file, where)
     files = switching.Files()
     begun: list[bool] = []
     try:
@@ -69,7 +69,7 @@ def _switch(
         places = [(provider, _verdict(provider, new, how)) for provider in options.providers(new, where, host)]
         patched = _lint(new, files, patch=patch, json=how.json)
         edited = switching.edit(files, old, kind)
-        new = options.project(file)
+        new = options.project_at(file, where)
         said: list[dict[str, Any]] = []
         for provider, checkup in places:
             around = _changes(provider, old, new, checkup)

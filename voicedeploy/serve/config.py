@@ -256,6 +256,8 @@ class Upstream(Section):
     """Names the secret that lets a session be begun."""
     line: str = ""
     """The media socket that carriers are led to."""
+    parameters: dict[str, str] = {}
+    """What a carrier is told to say first on it."""
 
 
 class FrontConfig(Section):
@@ -383,7 +385,9 @@ def _look_upstream(path: Path, config: FrontConfig) -> None:
     if not secrets_of(config).get(upstream.key, "").strip():
         raise ConfigError(
             f"{path}: upstream.key: the secret {upstream.key} is not set",
-            hint=f"voicedeploy secrets set {upstream.key}, then voicedeploy up",
+            hint=f"export {upstream.key}=…"
+            if config.bot.secrets_from_env
+            else f"voicedeploy secrets set {upstream.key}, then voicedeploy up",
         )
 
 

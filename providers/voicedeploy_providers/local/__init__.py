@@ -15,7 +15,7 @@ from voicedeploy import project
 from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, Status, state_of
 from voicedeploy.errors import NotReady, UsageError
 from voicedeploy.front import Seat, config
-from voicedeploy.network import NoUdp, Offer, OpenUdp, receives_media
+from voicedeploy.network import NoUdp, Offer, OpenUdp
 from voicedeploy.plan import Call, Door, Plan, Prove, Remove, Start, Step, Stop, Target, Upload, Write
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
@@ -258,7 +258,7 @@ class Local:
             socket=str(places.socket(release)),
             host=self._options.host,
             port=self._options.port,
-            udp_ports=f"{ports[0]}-{ports[-1]}" if ports and receives_media(spec.transport.kind) else "",
+            udp_ports=f"{ports[0]}-{ports[-1]}" if ports and spec.receives_media else "",
             public_ip=self._options.public_ip,
             nets=self._options.nets,
             log=str(places.log(release)),

@@ -9,7 +9,6 @@ import sys
 import uv
 
 from voicedeploy import readiness, relays, transports, turn
-from voicedeploy.network import receives_media
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
 from voicedeploy_providers.local.options import Options
@@ -98,7 +97,7 @@ def _port(options: Options) -> list[Finding]:
 
 
 def _udp(spec: Spec, options: Options, ours: bool) -> list[Finding]:
-    if not receives_media(spec.transport.kind):
+    if not spec.receives_media:
         return []
     ports = options.ports(spec.pool.max)
     if len(ports) < spec.pool.max:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from voicedeploy import beside, environment, project
 from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, Status, state_of
 from voicedeploy.errors import NotReady, UsageError
-from voicedeploy.network import DialsOut, NoUdp, Offer, need, receives_media
+from voicedeploy.network import DialsOut, NoUdp, Offer, need
 from voicedeploy.plan import Door, Plan, Remove, Step, Stop, Target
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
@@ -99,7 +99,7 @@ class Vm:
         seen = self._facts
         known = mine.addresses == seen.addresses and seen.front(spec.bot.name, seen.of(spec.bot.name).live)
         self._packets = None
-        if not receives_media(spec.transport.kind):
+        if not spec.receives_media:
             return Offer(NoUdp(f"no port is opened for `{spec.transport.kind}`, which asks for none"))
         if closely or not known:
             self._packets = packets.tried(self._shell(), spec, self._options, mine.udp, self._dialled())
@@ -131,7 +131,7 @@ class Vm:
 
     def _mine(self, spec: Spec) -> Ports:
         """This bot's ports, with what was found out about the network around them."""
-        media = receives_media(spec.transport.kind)
+        media = spec.receives_media
         relay = self._entrance().host if media and self._options.turn else ""
         allotted = allot(spec.bot.name, spec.pool.max, self._options, self._facts, media=media)
         mine = replace(allotted, relay=relay)
@@ -153,7 +153,7 @@ class Vm:
         """As for a host with this bot alone and a name of its own; nobody is asked."""
         udp = self._options.udp_ports or f"{FIRST_UDP}-{FIRST_UDP + 2 * spec.pool.max - 1}"
         at = Entrance(self._options.domain or "talk.example.org", "acme", "its own domain")
-        media = receives_media(spec.transport.kind)
+        media = spec.receives_media
         relay = at.host if media and self._options.turn else ""
         mine = Ports(FIRST_TCP, udp if media else "", relay=relay)
         settings = releasing.settings(spec, self._options, mine)
@@ -257,7 +257,7 @@ class Vm:
         now = seen.front(bot, release)
         text = site(bot, at, self._options, seen, mine.tcp, _delay(want))
         record = Deployment(self.name, bot, release, want.transport.kind.value, at.url, _now())
-        media = receives_media(want.transport.kind)
+        media = want.receives_media
         before = setup.steps(bot, self._options, seen, mine, media=media)
         if mine.relay:
             before += coturn.steps(seen, self._options.public_ip or mine.public_ip, _new_key())

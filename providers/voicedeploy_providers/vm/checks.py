@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from voicedeploy import environment, readiness
-from voicedeploy.network import ServesHttp, need, receives_media
+from voicedeploy.network import ServesHttp, need
 from voicedeploy.options import ports
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
@@ -138,7 +138,7 @@ def _ports(spec: Spec, options: Options, facts: Facts, mine: Ports) -> list[Find
             Finding("VD207", "error", "port", f"{user} has taken {mine.tcp}/tcp, which is this bot's",
                     f"end it, or remove /opt/voicedeploy/bots/{spec.bot.name}/ports there to get another")
         )  # fmt: skip
-    if not receives_media(spec.transport.kind):
+    if not spec.receives_media:
         return found
     udp = ports(mine.udp)
     low, high = facts.ephemeral

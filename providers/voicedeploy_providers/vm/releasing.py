@@ -8,7 +8,6 @@ import tomli_w
 from voicedeploy import beside, environment, project
 from voicedeploy.deployment import Deployment
 from voicedeploy.front import Seat, config
-from voicedeploy.network import receives_media
 from voicedeploy.plan import Call, Command, Door, Prove, Remove, Step, Stop, Upload, Write
 from voicedeploy.render import render
 from voicedeploy.spec import Spec
@@ -66,7 +65,7 @@ def unit(spec: Spec, release: str, *, relay: bool = False) -> str:
 
 def front_toml(spec: Spec, release: str, ports: Ports, options: Options) -> str:
     places = Places(spec.bot.name)
-    media = receives_media(spec.transport.kind)
+    media = spec.receives_media
     seat = Seat(
         project=f"{places.release(release)}/bot",
         python=f"{places.environment(environment.digest(spec))}/bin/python",
@@ -103,7 +102,7 @@ def make(spec: Spec, release: str, facts: Facts, ports: Ports, options: Options,
     digest = environment.digest(spec)
     steps = []
     if there.ports != ports:
-        media = f", {ports.udp}/udp for {spec.pool.max} calls" if receives_media(spec.transport.kind) else ""
+        media = f", {ports.udp}/udp for {spec.pool.max} calls" if spec.receives_media else ""
         detail = f"{ports.tcp}/tcp behind Caddy{media}"
         steps.append(Step("+", "ports", detail, Write(places / "ports", ports.text().encode())))
     if not there.key:
