@@ -29,6 +29,8 @@ class Platform:
         self._api = api
         self._region = region
         self._context = context
+        self._begun: dict[str, str] = {}
+        """The deployment that was asked for last, by the agent's name: what is shown afterwards may be older."""
 
     def ask(self, question: Question) -> str:
         raise StepFailed("an agent cannot be asked anything", hint="`voicedeploy status` says what is known")
@@ -47,6 +49,7 @@ class Platform:
                 return ""
             case Call(method="POST", url=url, body=body) if url == AGENTS and body:
                 made = self._api.agents.create(body["agent"], self._wanted(body), region=self._region)
+                self._begun[made.name] = made.desired_deployment_id
                 return made.desired_deployment_id[:8]
             case Call(method="POST", url=url, body=body) if url.startswith(AGENTS) and body:
                 return self._update(url.rpartition("/")[2], body)
@@ -76,15 +79,18 @@ class Platform:
         before = self._api.agents.get(name)
         if before is None:
             raise NotFound(f"there is no agent {name} any more", hint="`voicedeploy up` again makes it")
-        self._api.agents.update(before, self._wanted(body), force=bool(body.get("force")))
+        after = self._api.agents.update(before, self._wanted(body), force=bool(body.get("force")))
+        self._begun[name] = after.desired_deployment_id
         return ""
 
     def _live(self, name: str, wait_s: float) -> str:
         """Of what is wanted by now, not of what happens to answer."""
-        agent = self._api.agents.get(name)
-        if agent is None:
-            raise NotFound(f"there is no agent {name} any more", hint="`voicedeploy up` again makes it")
-        deployment = agent.desired_deployment_id
+        deployment = self._begun.get(name, "")
+        if not deployment:
+            agent = self._api.agents.get(name)
+            if agent is None:
+                raise NotFound(f"there is no agent {name} any more", hint="`voicedeploy up` again makes it")
+            deployment = agent.desired_deployment_id
         try:
             live = self._api.agents.wait(name, deployment, timeout_s=wait_s)
         except (ReleaseFailed, WaitedTooLong) as error:

@@ -198,6 +198,21 @@ def test_a_release_is_live_when_the_one_before_takes_no_more_calls(standin: Stan
     assert project.up().empty
 
 
+def test_what_is_shown_may_be_older_than_what_was_done(standin: Standin, project: Project) -> None:
+    """A new agent is not there yet for those who ask, and an update still looks like what was before, which is live."""
+    project.provider.secrets(NAME).update({"NOTE": "one"})
+    standin.clock.advance(10)
+    standin.settings.lag_s = 8
+    project.up()
+    assert standin.agent(NAME).serving is standin.agent(NAME).newest
+    standin.clock.advance(10)
+    project.change("SECOND = True")
+    standin.settings.creating_s = 20
+    project.up()
+    assert len(standin.agent(NAME).releases) == 2
+    assert standin.agent(NAME).serving is standin.agent(NAME).newest
+
+
 def test_a_build_that_fails_leaves_everything_as_it_was(standin: Standin, project: Project) -> None:
     project.provider.secrets(NAME).update({"NOTE": "one"})
     standin.settings.failing_builds = "process 'uv pip install' did not complete successfully: exit code: 1"

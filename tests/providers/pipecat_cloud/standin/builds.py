@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.providers.pipecat_cloud.standin.door import Answer, Ask, Door
+from tests.providers.pipecat_cloud.standin.door import Answer, Ask, Door, Seen
 from tests.providers.pipecat_cloud.standin.images import CannotBuild, build
 from tests.providers.pipecat_cloud.standin.pool import Pool
 from tests.providers.pipecat_cloud.standin.world import REGIONS, Build, Refusal, World
@@ -66,6 +66,7 @@ class Builds:
         if wrong or not signature or fields.get("x-amz-signature", b"").decode() != signature:
             return Response("<Error><Code>AccessDenied</Code></Error>", 403)
         self._world.uploads[upload] = (signature, fields["file"])
+        await self._door.saw(Seen("build.upload", "POST", "/store", 204))
         return Response(status_code=204)
 
     async def create(self, ask: Ask) -> Answer:

@@ -100,7 +100,7 @@ class Standin:
     @property
     def changes(self) -> list[Seen]:
         """The requests of an organization that changed something, or tried to; those of callers are none."""
-        return [request for request in self._door.seen if request.changes and request.kind != "public"]
+        return self._door.changes
 
     @property
     def violations(self) -> list[str]:
@@ -111,6 +111,11 @@ class Standin:
     def checked(self) -> bool:
         """Whether the vendor's description is there to be compared with."""
         return self._door.contract is not None
+
+    def mute(self, change: int | None) -> None:
+        """From the change of this number on, counted from now, nobody is answered, though all is carried out; None ends
+        that."""
+        self._door.mute_at = None if change is None else len(self.changes) + change
 
     def trap(self, *traps: Trap) -> None:
         self._traps.set(*traps)
