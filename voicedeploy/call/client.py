@@ -125,11 +125,12 @@ class _Call:
         while True:
             before = time.monotonic()
             # Carriers show who they are themselves.
-            if not self._options.webhook and not self._target.stream(self._options.transport):
+            shows_key = not self._options.webhook and not self._target.stream(self._options.transport)
+            if shows_key:
                 await signalling.authorize()
             clock.start_sent = time.monotonic()
             clock.first_try = clock.first_try or clock.start_sent
-            clock.token_s = clock.start_sent - before
+            clock.token_s = clock.start_sent - before if shows_key else None
             try:
                 return await self._line.start(signalling)
             except CallFailed as why:
