@@ -3,7 +3,7 @@
 import pytest
 
 from voicedeploy.call import Callee
-from voicedeploy.call.lines.socket.address import dialled
+from voicedeploy.call.lines.socket.address import dialled, stands_at
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,15 @@ def test_the_address(callee: str, named: str, url: str) -> None:
 def test_a_private_socket_is_always_the_way() -> None:
     callee = Callee.parse("https://bot.example.org", socket="/run/front.sock")
     assert dialled(callee, "wss://media.example.net/ws/s1", "/ws") == "wss://bot.example.org/ws/s1"
+
+
+def test_where_a_front_leads_to_a_platform_its_word_is_taken() -> None:
+    named = "wss://us-west.api.example.org/ws/twilio"
+    there = stands_at(Callee.parse("http://localhost:9000", socket="/run/front.sock"), named)
+    assert (there.url, there.socket) == ("https://us-west.api.example.org", "")
+    assert dialled(there, named, "/ws") == named
+
+
+def test_a_sockets_own_front_stands_at_it() -> None:
+    callee = Callee.parse("http://localhost:9000", socket="/run/front.sock")
+    assert stands_at(callee, "wss://bot.example.org/ws/s1") is callee

@@ -14,7 +14,7 @@ from voicedeploy.call.audio import Speech, samples_of
 from voicedeploy.call.callee import Callee
 from voicedeploy.call.ear import Ear
 from voicedeploy.call.lines.line import ASK_AGAIN_S, Moments, Said
-from voicedeploy.call.lines.socket.address import dialled
+from voicedeploy.call.lines.socket.address import dialled, stands_at
 from voicedeploy.call.lines.socket.handshake import opened
 from voicedeploy.call.lines.socket.mouth import Mouth
 from voicedeploy.call.lines.socket.player import Player
@@ -65,9 +65,11 @@ class SocketLine:
 
     async def connect(self, started: Started, signalling: Signalling) -> None:
         named, token = started.body.get("wsUrl"), started.body.get("token")
-        url = dialled(self._target, named if isinstance(named, str) else "", self._wire.path)
+        said = named if isinstance(named, str) else ""
+        target = stands_at(self._target, said)
+        url = dialled(target, said, self._wire.path)
         patience = self._options.connect_timeout_s
-        self._socket = await opened(self._target, url, token if isinstance(token, str) else "", patience)
+        self._socket = await opened(target, url, token if isinstance(token, str) else "", patience)
         now = time.monotonic()
         self.moments.answered = self.moments.ice = self.moments.dtls = now
         self._reading = self._go(self._read(self._socket))

@@ -1,9 +1,23 @@
 """Where a front's media socket is."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from voicedeploy.call.callee import Callee
+from voicedeploy.plan import Way
+
+# Pipecat Cloud's sockets are named after who calls (docs.pipecat.ai, 2026-08), a front's after a session.
+_PLATFORMS = re.compile(r"/ws/(twilio|telnyx|plivo|exotel|generic)(/|$)")
+
+
+def stands_at(callee: Callee, named: str) -> Callee:
+    """Whose socket it is: the front's, or that of a platform to which it leads its callers."""
+    parts = urlsplit(named)
+    if callee.way or not _PLATFORMS.search(parts.path):
+        return callee
+    scheme = "https" if parts.scheme == "wss" else "http"
+    return Callee(urlunsplit((scheme, parts.netloc, "", "", "")), way=Way(transport=""))
 
 
 def dialled(callee: Callee, named: str, path: str) -> str:
