@@ -10,6 +10,7 @@ from voicedeploy.network import (
     BoundUdp,
     DialsOut,
     Known,
+    LeadsElsewhere,
     Need,
     NoUdp,
     Offer,
@@ -166,11 +167,13 @@ def test_dialling_out_asks_nothing_of_what_comes_in() -> None:
         (DialsOut(), Offer(NoUdp("no")), "dial-out", "dials out"),
         (DialsOut(), Offer(NoUdp("no"), udp_out=Known.NO), "no", "nobody would hear it"),
         (DialsOut(tcp_fallback=True), Offer(NoUdp("no"), udp_out=Known.NO), "tcp", "TCP fallback"),
+        (LeadsElsewhere(), Offer(NoUdp("no"), udp_out=Known.NO), "tcp", "the platform that the bots run on"),
+        (LeadsElsewhere(), Offer(OpenUdp("20000"), http=Known.NO), "no", "Calls begin over HTTP, and none gets in"),
         (ServesHttp(), Offer(NoUdp("no"), udp_out=Known.NO), "tcp", "no UDP is needed"),
         (ServesHttp(), Offer(OpenUdp("20000"), websocket=Known.NO), "no", "WebSocket"),
     ],
 )
-def test_the_cases_people_meet(wanted: Need, offer: Offer, word: str, says: str) -> None:
+def test_the_cases_people_meet(wanted: Need | LeadsElsewhere, offer: Offer, word: str, says: str) -> None:
     found = verdict(wanted, offer)
     assert (found.word, says in found.reason) == (word, True), found
 

@@ -71,6 +71,8 @@ host = "homelab"
         ('[bot]\nname = "a"\nsecrets = ["KEY=value"]\n', "bot.secrets", "names only"),
         ('[bot]\nname = "a"\n[transport]\nkind = "carrier-pigeon"\n', "transport.kind", "'webrtc', 'daily'"),
         ('[bot]\nname = "a"\n[transport]\nturn = ["http://x"]\n', "transport.turn.0.urls", "turns:turn.example.org"),
+        ('[bot]\nname = "a"\n[upstream]\nurl = "api.example.org"\n', "upstream.url", "pipecat-cloud"),
+        ('[bot]\nname = "a"\n[upstream]\nurl = "https://a.example.org"\n', "upstream", "secrets set"),
         ('[bot]\nname = "a"\n[session]\nmemory = "1 gig"\n', "session.memory", '"1GiB"'),
         ('[bot]\nname = "a"\n[session]\nmemory = 1024\n', "session.memory", '"1GiB"'),
         ('[bot]\nname = "a"\n[session]\nmemory = "1MiB"\n', "session.memory", '"1GiB"'),
