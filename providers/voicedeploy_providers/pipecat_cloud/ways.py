@@ -24,8 +24,8 @@ def way(options: Options, places: Places, agent: AgentRecord, transport: Transpo
     if not organization:
         return Way(transport.value, closed=_NOBODY, hint=_NAME_IT)
     stream, parameters = places.stream(agent.region, transport.value, agent.name, organization)
-    hint = f"an agent with websocket_auth = token lets no carrier in; and is {organization} the organization's name? "
-    return Way(transport.value, stream, parameters, cold_s, hint=hint + _NAME_IT)
+    hint = f"is {organization} the organization's name? {_NAME_IT}; {_GUARDED}"
+    return Way(transport.value, stream, parameters, cold_s, hint=hint)
 
 
 def led_to(places: Places, region: str, transport: Transport, agent: str, organization: str) -> str:
@@ -41,4 +41,5 @@ def in_a_room(places: Places, agent: str, transport: Transport) -> str:
 
 _ROOM = "the bot is in a room of the platform's, which nobody can hear from here"
 _NOBODY = "carriers name the organization in each call, and nothing says what it is called"
+_GUARDED = "an agent with websocket_auth = token lets no carrier in"
 _NAME_IT = '`pipecat cloud organizations list` has it; [provider.pipecat-cloud] organization = "…"'
