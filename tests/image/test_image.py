@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.oci import Oci, serving
+from tests.oci import Registry as Images
+from tests.oci import serving
 from voicedeploy.errors import NotReady, StepFailed
 from voicedeploy.image import Account, Image, Layer, Recipe, Reference, build, push
 from voicedeploy.image.layer import Entry, Kept, folder, pack
@@ -22,12 +23,14 @@ SPEC = '[bot]\nname = "front-desk"\n'
 
 
 @pytest.fixture
-def registry() -> Iterator[Oci]:
-    with serving(Oci()) as oci:
+def registry() -> Iterator[Images]:
+    with serving(Images()) as oci:
         yield oci
 
 
-def put_base(oci: Oci, name: str = "python", *, env: tuple[str, ...] = ("PYTHON_VERSION=3.11.9", "PATH=/bin")) -> str:
+def put_base(
+    oci: Images, name: str = "python", *, env: tuple[str, ...] = ("PYTHON_VERSION=3.11.9", "PATH=/bin")
+) -> str:
     """A base image with one file in it, in an index, as Docker's own are."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as tar:
@@ -46,7 +49,7 @@ def put_base(oci: Oci, name: str = "python", *, env: tuple[str, ...] = ("PYTHON_
 
     def described(data: bytes, kind: str) -> dict[str, object]:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        oci.blobs[name, digest] = data
+        oci.at(name).blobs[digest] = data
         return {"mediaType": kind, "digest": digest, "size": len(data)}
 
     manifest = json.dumps(
@@ -56,11 +59,10 @@ def put_base(oci: Oci, name: str = "python", *, env: tuple[str, ...] = ("PYTHON_
             "layers": [described(layer, "application/vnd.docker.image.rootfs.diff.tar.gzip")],
         }
     ).encode()
-    digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
-    oci.manifests[name, digest] = ("application/vnd.docker.distribution.manifest.v2+json", manifest)
+    digest = oci.at(name).put("application/vnd.docker.distribution.manifest.v2+json", manifest)
     listed = {"digest": digest, "platform": {"os": "linux", "architecture": "amd64"}}
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [listed]}
-    oci.manifests[name, "slim"] = ("application/vnd.oci.image.index.v1+json", json.dumps(index).encode())
+    oci.at(name).put("application/vnd.oci.image.index.v1+json", json.dumps(index).encode(), tag="slim")
     return f"{oci.address}/{name}:slim"
 
 
@@ -175,7 +177,7 @@ def test_nonsense_is_no_image() -> None:
 # --- images -----------------------------------------------------------------------------------------
 
 
-def test_an_image_of_a_bot(registry: Oci, project: Path, kept: Kept) -> None:
+def test_an_image_of_a_bot(registry: Images, project: Path, kept: Kept) -> None:
     image = make(project, put_base(registry), kept)
     config = json.loads(image.config)
     assert config["config"]["User"] == "10001:10001"
@@ -192,13 +194,13 @@ def test_an_image_of_a_bot(registry: Oci, project: Path, kept: Kept) -> None:
     assert make(project, f"{registry.address}/python:slim", kept).digest == image.digest
 
 
-def test_a_push_and_one_changed_line(registry: Oci, project: Path, kept: Kept) -> None:
+def test_a_push_and_one_changed_line(registry: Images, project: Path, kept: Kept) -> None:
     base = put_base(registry)
     to = Reference.parse(f"{registry.address}/front-desk:r1")
     first = push(make(project, base, kept), to, kept=kept)
     assert first.name == f"{registry.address}/front-desk@{first.digest}"
     # The registry has checked that each blob is there and is what it is named by; base layers were mounted, not sent.
-    assert registry.received == first.uploaded
+    assert registry.uploaded == first.uploaded
     again = push(make(project, base, kept), to, kept=kept)
     assert (again.digest, again.uploaded) == (first.digest, 0)
     (project / "bot.py").write_text("async def bot(runner_args):\n    return\n")
@@ -211,13 +213,17 @@ def test_a_push_and_one_changed_line(registry: Oci, project: Path, kept: Kept) -
     assert manifest["mediaType"] == MANIFEST
 
 
-def test_a_base_from_another_registry_is_carried_over(registry: Oci, project: Path, kept: Kept) -> None:
-    with serving(Oci(account=("x", "token"), repositories={"front-desk"})) as other:
+def only_x(name: str, password: str) -> bool:
+    return (name, password) == ("x", "token")
+
+
+def test_a_base_from_another_registry_is_carried_over(registry: Images, project: Path, kept: Kept) -> None:
+    with serving(Images(only_x, {"front-desk"}.__contains__)) as other:
         base = put_base(registry)
         image = make(project, base, kept)
         account = Account("x", "token")
         pushed = push(image, Reference.parse(f"{other.address}/front-desk:r1"), account, kept=kept)
-        assert {layer["digest"] for layer in image.base_layers} <= {digest for _, digest in other.blobs}
+        assert {layer["digest"] for layer in image.base_layers} <= other.at("front-desk").blobs.keys()
         assert pushed.digest == image.digest
         assert "token" not in repr(account)
         for wrong, said in (
@@ -232,7 +238,7 @@ def test_a_base_from_another_registry_is_carried_over(registry: Oci, project: Pa
 
 
 def test_a_registry_that_sells_tokens(project: Path, kept: Kept) -> None:
-    with serving(Oci(account=("x", "token"), bearer=True)) as oci:
+    with serving(Images(only_x, sells_tokens=True)) as oci:
         base = put_base(oci)
         account = Account("x", "token")
         recipe = Recipe(load(project / "voicedeploy.toml"), "abc1234", "", 8080, Reference.parse(base))
@@ -242,7 +248,7 @@ def test_a_registry_that_sells_tokens(project: Path, kept: Kept) -> None:
             build(recipe, account=Account("x", "guess"), kept=kept)
 
 
-def test_a_base_that_will_not_do(registry: Oci, project: Path, kept: Kept) -> None:
+def test_a_base_that_will_not_do(registry: Images, project: Path, kept: Kept) -> None:
     with pytest.raises(NotReady, match="does not say which Python"):
         make(project, put_base(registry, "bare", env=()), kept)
     (project / "voicedeploy.toml").write_text('[bot]\nname = "front-desk"\npython = "3.13"\n')
@@ -254,10 +260,10 @@ def test_a_base_that_will_not_do(registry: Oci, project: Path, kept: Kept) -> No
         make(project, "127.0.0.1:1/python:slim", kept)
 
 
-def test_a_damaged_layer_is_noticed(registry: Oci, project: Path, kept: Kept) -> None:
+def test_a_damaged_layer_is_noticed(registry: Images, project: Path, kept: Kept) -> None:
     image = make(project, put_base(registry), kept)
-    for repository, digest in [*registry.blobs]:
-        registry.blobs[repository, digest] = b"damaged"
-    with serving(Oci()) as other, pytest.raises(StepFailed, match="came damaged"):
+    blobs = registry.at("python").blobs
+    blobs.update(dict.fromkeys(blobs, b"damaged"))
+    with serving(Images()) as other, pytest.raises(StepFailed, match="came damaged"):
         push(image, Reference.parse(f"{other.address}/front-desk:r1"), kept=kept)
     assert not list(kept.root.glob("base/*"))

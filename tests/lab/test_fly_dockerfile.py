@@ -11,7 +11,7 @@ import voicedeploy
 from tests.lab.hosts import image as lab_image
 from tests.lab.test_fly_image import NAME, Laptop, as_docker_has_it
 from tests.lab.test_image import put_base
-from tests.oci import Oci, serving
+from tests.oci import Registry, serving
 from tests.providers.fly.standin import Standin
 from voicedeploy.image.layer import Entry, pack
 from voicedeploy.init.make import make
@@ -42,7 +42,7 @@ def test_the_dockerfile_makes_an_image_that_is_heard(tmp_path: Path, fly: Standi
     spec, here, storage = laptop.root / "voicedeploy.toml", tmp_path / "rendered", tmp_path / "storage"
     plain = spec.read_text()
     try:
-        with serving(Oci()) as oci:
+        with serving(Registry()) as oci:
             base = put_base(oci, tmp_path / "base.tar.gz", packed.diff_id)
             spec.write_text(f'{plain}\n[provider.fly]\nbase = "{base}"\nregion = "fra"\n')
             assert laptop.run("render", "-o", str(here)).code == 0

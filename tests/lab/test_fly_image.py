@@ -11,7 +11,7 @@ import pytest
 from tests.lab.desk import Desk
 from tests.lab.hosts import image as lab_image
 from tests.lab.test_image import debian, put_base
-from tests.oci import Oci, serving
+from tests.oci import Registry, serving
 from tests.providers.fly.standin import Standin
 from voicedeploy.image.layer import Entry, pack
 from voicedeploy.init.make import make
@@ -44,7 +44,7 @@ def laptop(tmp_path: Path, fly: Standin) -> Iterator[Laptop]:
     make(laptop.root, name=NAME, transport=Transport.WEBSOCKET, provider="fly")
     layer = tmp_path / "base.tar.gz"
     packed = pack(as_docker_has_it(lab_image.root()), layer)
-    with serving(Oci()) as oci:
+    with serving(Registry()) as oci:
         base = put_base(oci, layer, packed.diff_id)
         spec = laptop.root / "voicedeploy.toml"
         spec.write_text(spec.read_text() + f'\n[provider.fly]\nbase = "{base}"\nregion = "fra"\n')

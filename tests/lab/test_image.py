@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.lab.hosts import image as lab_image
-from tests.oci import Oci, serving
+from tests.oci import Registry, serving
 from voicedeploy.front import Seat, config
 from voicedeploy.image import Recipe, Reference, build, push
 from voicedeploy.image.layer import Entry, Kept, pack
@@ -43,28 +43,29 @@ def debian(root: Path) -> Iterator[Entry]:
         ]
 
 
-def put_base(oci: Oci, layer: Path, diff_id: str) -> str:
+def put_base(oci: Registry, layer: Path, diff_id: str) -> str:
     env = ["PYTHON_VERSION=3.11.2", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
     config = json.dumps({"config": {"Env": env}, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode()
     described = []
     for data, kind in ((config, "config.v1+json"), (layer.read_bytes(), "layer.v1.tar+gzip")):
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        oci.blobs["debian", digest] = data
+        oci.at("debian").blobs[digest] = data
         described.append({"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": len(data)})
     manifest = {"schemaVersion": 2, "config": described[0], "layers": described[1:]}
-    oci.manifests["debian", "12"] = ("application/vnd.oci.image.manifest.v1+json", json.dumps(manifest).encode())
+    oci.at("debian").put("application/vnd.oci.image.manifest.v1+json", json.dumps(manifest).encode(), tag="12")
     return f"{oci.address}/debian:12"
 
 
-def unpack(oci: Oci, repository: str, tag: str, to: Path) -> dict[str, Any]:
+def unpack(oci: Registry, repository: str, tag: str, to: Path) -> dict[str, Any]:
     """As a runtime does it: layer upon layer, in the order of the manifest. The image's configuration."""
-    manifest = json.loads(oci.manifests[repository, tag][1])
+    there = oci.at(repository)
+    manifest = json.loads(there.manifests[there.tags[tag]][1])
     for layer in manifest["layers"]:
-        data = gzip.decompress(oci.blobs[repository, layer["digest"]])
+        data = gzip.decompress(there.blobs[layer["digest"]])
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             tar.extractall(to, filter="tar")
-    parsed: dict[str, Any] = json.loads(oci.blobs[repository, manifest["config"]["digest"]])
-    assert [f"sha256:{hashlib.sha256(gzip.decompress(oci.blobs[repository, layer['digest']])).hexdigest()}"
+    parsed: dict[str, Any] = json.loads(there.blobs[manifest["config"]["digest"]])
+    assert [f"sha256:{hashlib.sha256(gzip.decompress(there.blobs[layer['digest']])).hexdigest()}"
             for layer in manifest["layers"]] == parsed["rootfs"]["diff_ids"]  # fmt: skip
     return parsed
 
@@ -86,7 +87,7 @@ def test_the_image_runs_without_network_and_is_heard(tmp_path: Path) -> None:
         project="/opt/bot/app", python="/opt/bot/venv/bin/python", secrets="", key="/tmp/key",  # noqa: S108
         socket="/tmp/front/front.sock", host="127.0.0.1", port=8080, udp_ports="20000-20007",  # noqa: S108
     )  # fmt: skip
-    with serving(Oci()) as oci:
+    with serving(Registry()) as oci:
         base = put_base(oci, layers, base_layer.diff_id)
         recipe = Recipe(
             spec, "abc1234", config(spec, "abc1234", seat), 8080, Reference.parse(base), python_home="/usr/bin"

@@ -13,7 +13,7 @@ from voicedeploy_providers.fly.api import File, Machine
 
 from tests.providers.fly.house import House, config
 from tests.providers.fly.standin.disk import isolation
-from tests.providers.fly.standin.registry import Repository
+from tests.oci import Repository
 
 pytestmark = pytest.mark.skipif(isolation() != "disk", reason="needs root and overlayfs")
 

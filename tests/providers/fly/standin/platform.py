@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from voicedeploy_providers.fly.api import Places
 
+from tests.oci import Registry
 from tests.providers.fly.standin.apps import Apps
 from tests.providers.fly.standin.contract import Contract
 from tests.providers.fly.standin.door import Door, Seen
@@ -23,7 +24,6 @@ from tests.providers.fly.standin.limits import Limits
 from tests.providers.fly.standin.machine import Machine
 from tests.providers.fly.standin.machines import Machines
 from tests.providers.fly.standin.proxy import Edge, stop_the_idle
-from tests.providers.fly.standin.registry import Registry
 from tests.providers.fly.standin.settings import Settings
 from tests.providers.fly.standin.udp import Address, Forwarder
 from tests.providers.fly.standin.world import App, World

@@ -8,8 +8,8 @@ import tarfile
 import threading
 from pathlib import Path
 
+from tests.oci import Registry, Repository
 from tests.providers.fly.standin.images import Image, parts
-from tests.providers.fly.standin.registry import Registry, Repository
 
 _GONE, _ALL_GONE = ".wh.", ".wh..wh..opq"
 

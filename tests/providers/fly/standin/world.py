@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.oci import Registry
 from tests.providers.fly.standin.ground import Ground
 from tests.providers.fly.standin.images import Images
 from tests.providers.fly.standin.machine import Machine
 from tests.providers.fly.standin.pulling import Pulling
-from tests.providers.fly.standin.registry import Registry
 from tests.providers.fly.standin.settings import Settings
 from tests.providers.standins.clock import Clock
 
