@@ -1,7 +1,7 @@
 """`voicedeploy up` to Pipecat Cloud, killed at each request that changes something: the next plain `up` makes it right.
 
-A lane is a project before a platform of its own. Each is killed at another step of its first `up`, then of an update
-and of a change of secrets, and several go at once.
+A lane is a project before a platform of its own. Each is killed at another step of its first `up`, then of an update,
+then of a change of secrets or of a `down`, and several go at once.
 """
 
 import shutil
@@ -27,6 +27,7 @@ BUILT = ("build.upload-url", "build.upload", "build.create", "secrets.put")
 FIRST = (*BUILT, "agent.create")
 UPDATE = (*BUILT, "agent.update", "secrets.unset")
 FORCED = ("agent.update", "secrets.unset")
+DOWN = ("agent.delete", "secrets.delete", "secrets.delete")
 AT_ONCE = 6
 
 
@@ -63,21 +64,21 @@ class Lane(Place):
         with (self.root / "bot.py").open("a") as file:
             file.write(f"\n# {text}\n")
 
-    def killed(self, steps: tuple[str, ...], at: int) -> None:
-        """`up`, killed when the platform has carried out so many of its steps, and has not answered the last; or, where
-        there are fewer, while it waits for what it began."""
+    def killed(self, steps: tuple[str, ...], at: int, *words: str) -> None:
+        """A command, `up` if it is none, killed when the platform has carried out so many of its steps, and has not
+        answered the last; or, where there are fewer, while it waits for what it began."""
         before = len(self.standin.changes)
         self.standin.mute(at if at <= len(steps) else None)
-        up = self.begin("up", "--yes", "--no-call")
+        command = self.begin(*(words or ("up", "--no-call")), "--yes")
 
         def there() -> bool:
-            assert up.poll() is None, (steps, at, up.communicate())
+            assert command.poll() is None, (steps, at, command.communicate())
             changes = len(self.standin.changes) - before
             return changes >= at or (changes == len(steps) < at and not self.standin.requests[-1].changes)
 
         until(there)
-        up.kill()
-        up.communicate()
+        command.kill()
+        command.communicate()
         self.standin.mute(None)
         assert tuple(change.action for change in self.standin.changes[before:]) == steps[:at]
 
@@ -98,6 +99,13 @@ class Lane(Place):
         """There is nothing left to do."""
         again = self.run(*self._words)
         assert again.code == 0 and not again.json["changed"], again
+
+    def gone(self) -> None:
+        down = self.run("down", "--yes")
+        assert down.code == 0, down
+        world = self.standin.world
+        assert not world.agents and not world.secrets, down
+        until(lambda: not any(True for agent in world.gone for _ in agent.alive()))
 
     def _alone(self, live: Release) -> bool:
         return all(instance.release is live for instance in self.standin.agent(NAME).alive())
@@ -132,13 +140,17 @@ def walk(root: Path, at: int) -> None:
         if at <= len(FORCED):
             bot.note("two")
             bot.killed(FORCED, at)
-            # Whether agents have the secret is not known until the note of it is gone: once too often is safe.
+            # Whether the agents have the secret is not known until the note of it is gone: once too often is safe.
             bot.repaired(4 if at == 1 else 3)
             assert bot.standin.agent(NAME).newest.env == {"NOTE": "two"}
+            return
         bot.settled()
+        if at - len(FORCED) < len(DOWN):
+            bot.killed(DOWN, at - len(FORCED), "down")
+            bot.gone()
 
 
-def test_at_every_step_of_a_first_up_and_of_an_update(tmp_path: Path) -> None:
+def test_at_every_step(tmp_path: Path) -> None:
     with ThreadPoolExecutor(AT_ONCE) as lanes:
         for done in [lanes.submit(walk, tmp_path / str(at), at) for at in range(1, len(UPDATE) + 1)]:
             done.result()

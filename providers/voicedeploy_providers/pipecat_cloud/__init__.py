@@ -10,7 +10,7 @@ from voicedeploy import project, targets
 from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
 from voicedeploy.errors import Locked, NotReady, UsageError
 from voicedeploy.network import Offer, Transport
-from voicedeploy.plan import Call, Door, Plan, Remove, Step, Target, Upload, Write
+from voicedeploy.plan import Call, Door, Plan, Remove, Step, Target, Upload, Way, Write
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec, Upstream
@@ -118,27 +118,33 @@ class PipecatCloud:
         return self._deployment(bot, self._look(bot))
 
     def _deployment(self, bot: str, seen: Seen) -> Deployment | None:
+        places = self._cloud().places
         if seen.agent is None:
-            return None
-        live, url = seen.live, self._cloud().places.agent(seen.agent.name)
+            return self._left(bot, seen, places.agent(self._agent(bot))) if seen.book else None
+        live, url = seen.live, places.agent(seen.agent.name)
         if live is None:
             # Somebody deployed another image under the same name.
             return Deployment(self.name, bot, seen.agent.desired_deployment_id[:7], "webrtc", url)
         return Deployment(self.name, bot, live.release, live.transport, url, _stamp(live.created))
 
+    def _left(self, bot: str, seen: Seen, url: str) -> Deployment:
+        """Of an `up` or a `down` that was cut off there is still what can be taken away."""
+        last = next(iter(seen.entries), None)
+        if last is None:
+            return Deployment(self.name, bot, "", "webrtc", url)
+        return Deployment(self.name, bot, last.release, last.transport, url, _stamp(last.created))
+
     def deployments(self) -> list[Deployment]:
         api = self._cloud()
-        ours = {s.name.removesuffix(".voicedeploy") for s in api.secrets.list() if s.name.endswith(".voicedeploy")}
-        found = []
-        for agent in api.agents.list():
-            if agent.name in ours and (deployment := self._deployment(agent.name, look(api, agent.name))):
-                found.append(deployment)
-        return found
+        names = sorted(found.name for found in api.secrets.list())
+        ours = (name.removesuffix(book("")) for name in names if name.endswith(book("")))
+        found = (self._deployment(name, look(api, name)) for name in ours)
+        return [deployment for deployment in found if deployment]
 
     def status(self, have: Deployment) -> Status:
         seen, agent = self._of(have.bot), self._of(have.bot).agent
         if agent is None:
-            return Status(have, "stopped", "there is no agent any more")
+            return Status(have, "stopped", _NO_AGENT)
         health = agent.current_revision.health
         why = ", ".join(filter(None, (health.reason, health.message)))
         goes_on = "; the release before goes on" if agent.available else ""
@@ -181,7 +187,7 @@ class PipecatCloud:
             have.url,
             key=public.bare,
             page=False,
-            way=way(self._options, self._cloud().places, agent, transport) if agent else None,
+            way=way(self._options, self._cloud().places, agent, transport) if agent else _nobody(transport),
         )
 
     def logs(self, have: Deployment, *, follow: bool, lines: int, session: str) -> Iterator[str]:
@@ -335,6 +341,13 @@ class PipecatCloud:
 
 
 _PUBLIC = "make one at pipecat.daily.co → Settings → API keys, then set PIPECAT_CLOUD_PUBLIC_KEY"
+
+
+_NO_AGENT = "there is no agent: `voicedeploy up` makes it, `voicedeploy down` takes away what is left"
+
+
+def _nobody(transport: Transport) -> Way:
+    return Way(transport.value, closed="there is no agent that could be called", hint="`voicedeploy up` makes it")
 
 
 def _note(agent: str, entry: Entry) -> Step:

@@ -241,6 +241,22 @@ def test_a_plain_up_repairs_what_was_cut_off_at_any_step(standin: Standin, proje
     assert len(standin.agent(NAME).releases) == 1
 
 
+def test_what_is_left_where_an_up_was_cut_off_can_be_seen_and_taken_away(standin: Standin, project: Project) -> None:
+    project.provider.secrets(NAME).update({"NOTE": "one"})
+    assert project.have is None, "secrets alone are no deployment"
+    standin.trap(Trap("agent.create", status=403, times=1))
+    with pytest.raises(VoiceDeployError):
+        project.up()
+    have = project.have
+    assert have is not None and project.provider.deployments() == [have]
+    status = project.provider.status(have)
+    assert status.state == "stopped" and "`voicedeploy down`" in status.reason
+    door = project.provider.door(have)
+    assert door.way is not None and "no agent" in door.way.closed
+    project.perform(project.provider.plan(None, have))
+    assert project.have is None and not standin.world.secrets
+
+
 def test_files_that_change_between_plan_and_build(project: Project) -> None:
     plan = project.plan()
     project.change("NEW = 1")
