@@ -112,7 +112,12 @@ def leftovers(root: Path) -> None:
     write(root, "env/notes.txt", "the vendor's tool would lose this folder")
 
 
+def plain_socket(root: Path) -> None:
+    """Over which the image has another bot.py than the folder."""
+    write(root, "voicedeploy.toml", '[bot]\nname = "front-desk"\n[transport]\nkind = "websocket"\n')
+
+
 NASTY: list[Callable[[Path], None]] = [
     *(ignoring_nothing, ignoring_by_docker, negations, links_out, links_in, nested, huge, odd_names),
-    *(keys_everywhere, leftovers),
+    *(keys_everywhere, plain_socket, leftovers),
 ]
