@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from voicedeploy import beside
+
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "network", "units", "stun", "turn", "beside", "api", "reach"},
+    {"errors", "network", "units", "stun", "turn", "beside", "api", "way", "reach"},
     {"spec", "plan", "deployment", "project", "targets", "transports", "packages"},
     {"render", "options", "environment", "editing", "lint"},
     {"init", "front", "image"},
@@ -88,3 +90,25 @@ def test_the_worker_needs_nothing_of_ours() -> None:
     for path in sorted((ROOT / "voicedeploy" / "serve" / "worker").rglob("*.py")):
         assert not ours(path), path
         assert "voicedeploy" not in imports(path), path
+
+
+def needed(path: Path) -> set[str]:
+    """The modules of ours that a file imports when it runs, not only when its types are checked."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    return {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("voicedeploy.")
+    }
+
+
+def test_what_goes_to_a_target_needs_nothing_that_stays_here() -> None:
+    there = set(beside.files())
+    for name in there:
+        if name.endswith(".py"):
+            for module in needed(ROOT / name):
+                path = module.replace(".", "/")
+                assert {f"{path}.py", f"{path}/__init__.py"} & there, f"{name} needs {module}"

@@ -10,7 +10,7 @@ FOLDER = Path(voicedeploy.__file__).parents[1]
 LOCK = "voicedeploy/data/host.lock"
 """Its packages, with hashes."""
 _ROOMS = ("serve", "call")
-_ALONE = ("__init__.py", "errors.py", "data/host.lock")
+_ALONE = ("__init__.py", "errors.py", "way.py", "data/host.lock")
 
 
 def files() -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from voicedeploy.way import Way
+
 
 @dataclass(frozen=True)
 class Command:
@@ -99,30 +101,6 @@ class Prove:
 
 Action = Command | Write | Upload | Remove | Start | Stop | Call | Publish | Prove
 Question = Command | Call
-
-
-@dataclass(frozen=True)
-class Way:
-    """How callers come to a bot where a platform stands in place of a front, and does not say so itself."""
-
-    transport: str
-    """Pipecat's key of it."""
-    stream: str = ""
-    """Where a phone carrier opens its socket by itself; "" where `/start` says where to."""
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    """What a carrier is told to say first on it."""
-    cold_s: float = 0.0
-    """Nothing is kept ready just now: so long it may take until somebody answers."""
-    closed: str = ""
-    """Why nobody can be called this way from here."""
-    hint: str = ""
-    """What to do about that, or where the socket does not open."""
-
-    @property
-    def told(self) -> str:
-        """What a carrier is told for its calls."""
-        said = "".join(f'<Parameter name="{name}" value="{value}"/>' for name, value in self.parameters.items())
-        return f'<Stream url="{self.stream}">{said}</Stream>' if said else self.stream
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from starlette.responses import PlainTextResponse
 from tests.call.socketbot import SocketBot, running, tone
 from tests.call.test_client import SHORT
 from voicedeploy.call import Callee, CallOptions, Script, call, settled
-from voicedeploy.plan import Door, Way
+from voicedeploy.plan import Door
+from voicedeploy.way import Way
 
 HASTY = CallOptions(greeting_timeout_s=0.3, answer_timeout_s=0.5, quiet_s=0.2, connect_timeout_s=1)
 CARRIER = Way("twilio", parameters={"to": "front-desk.acme"}, hint="is it called acme?")

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from voicedeploy.errors import UsageError
-from voicedeploy.plan import Door, Way
+from voicedeploy.way import Way
+
+if TYPE_CHECKING:
+    from voicedeploy.plan import Door
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Callee:
         return cls(plain, key=key, invite=invite, socket=socket, ca=ca)
 
     @classmethod
-    def at(cls, door: Door) -> "Callee":
+    def at(cls, door: "Door") -> "Callee":
         """Raises UsageError for a door without an address."""
         return replace(cls.parse(door.url, key=door.key, socket=door.socket, ca=door.ca), way=door.way)
 

@@ -10,10 +10,11 @@ from voicedeploy import project, targets
 from voicedeploy.deployment import Deployment, Draining, Release, ReleaseState, State, Status
 from voicedeploy.errors import Locked, NotReady, UsageError
 from voicedeploy.network import Offer, Transport
-from voicedeploy.plan import Call, Door, Plan, Remove, Step, Target, Upload, Way, Write
+from voicedeploy.plan import Call, Door, Plan, Remove, Step, Target, Upload, Write
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec, Upstream
+from voicedeploy.way import Way
 from voicedeploy_providers.pipecat_cloud import checks, leading
 from voicedeploy_providers.pipecat_cloud.api import NoKey, Places, Unanswered
 from voicedeploy_providers.pipecat_cloud.api import PipecatCloud as Api

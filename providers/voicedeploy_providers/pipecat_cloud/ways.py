@@ -1,7 +1,7 @@
 """How callers come to an agent over each transport, and whether one can be called from here."""
 
 from voicedeploy.network import Transport
-from voicedeploy.plan import Way
+from voicedeploy.way import Way
 from voicedeploy_providers.pipecat_cloud.api import AgentRecord, Places
 from voicedeploy_providers.pipecat_cloud.options import Options
 

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from voicedeploy.call.callee import Callee
-from voicedeploy.plan import Way
+from voicedeploy.way import Way
 
 # Pipecat Cloud's sockets are named after who calls (docs.pipecat.ai, 2026-08), a front's after a session.
 _PLATFORMS = re.compile(r"/ws/(twilio|telnyx|plivo|exotel|generic)(/|$)")
