@@ -55,4 +55,8 @@ def _regions(options: Options, regions: Regions) -> list[Finding]:
         there = ", ".join(sorted(code for code, region in known.items() if not region.deprecated))
         return [Finding("VD402", "error", "region", f"Fly has no region {', '.join(wrong)}", f"one of {there}")]
     where = ", ".join(options.region) or f"{regions.nearest}, the nearest from here"
+    if options.spread and len(options.region) < 2:
+        said = "spread = true, and there is one region"
+        return [Finding("VD402", "error", "region", said, '[provider.fly] region = ["fra", "iad"]')]
+    where += ", by turns" if options.spread else ""
     return [Finding("VD000", "ok", "region", where)]

@@ -70,7 +70,7 @@ class Generation:
         """`secrets`: what changes when one of them does."""
         settings = [
             self.front("-"), self.size.name, self.count, self.options.image, self.options.base, beside.identity(),
-            self.spec.bot.python or "",
+            self.spec.bot.python or "", *self.options.region, self.options.spread,
         ]  # fmt: skip
         return project.release(self.spec.root, project.files(self.spec.root), json.dumps(settings), *secrets)
 

@@ -41,6 +41,8 @@ class Options(options.Options):
     """Who pays."""
     region: Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_regions)] = ()
     """Where machines are made, the next one where the first has no room; the nearest where it is empty."""
+    spread: bool = False
+    """Machines take the regions by turns, and callers get the nearest that has room."""
     size: Annotated[str, AfterValidator(_size)] = "performance-1x"
     image: str = ""
     """An image in Fly's registry or a public one that was made for this bot; without it one is made here."""

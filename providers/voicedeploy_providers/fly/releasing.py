@@ -69,17 +69,26 @@ def secrets(app: str, release: str, seen: Seen) -> list[Step]:
     return [Step("~", "secrets", "as they are now, for the new machines", mark)]
 
 
+def by_turns(regions: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """Those that a machine may be made in, when machines are spread: its own first, then the next in the list."""
+    first = number % len(regions)
+    return regions[first:] + regions[:first]
+
+
 def machines(made: Generation, record: Deployment, image: str, regions: tuple[str, ...], seen: Seen) -> list[Step]:
     """Those of the release that are not there yet. Nobody is sent to them."""
+    all_names = made.names(record.release)
     there = {m.name for m in seen.of(record.release)}
-    names = [name for name in made.names(record.release) if name not in there]
+    names = [name for name in all_names if name not in there]
     ports = udp.free(udp.taken(seen.everybody), len(names), made.slots) if made.udp else ("",) * len(names)
     steps = []
     for name, own in zip(names, ports, strict=True):
         config = made.config(record, image, own).wire()
-        body = {"name": name, "regions": list(regions), "config": config}
+        mine = by_turns(regions, all_names.index(name)) if made.options.spread else regions
+        body = {"name": name, "regions": list(mine), "config": config}
         calls = f"{made.slots} calls{f' at UDP {own}' if own else ''}"
-        said = f"{name}, {made.size.name}, {calls}, ${made.size.usd_per_day:.2f} a day"
+        at = f" in {mine[0]}" if made.options.spread else ""
+        said = f"{name}{at}, {made.size.name}, {calls}, ${made.size.usd_per_day:.2f} a day"
         create = Call("POST", api(made.app, "machines"), body=body)
         steps.append(Step("+", "machine", said, create, undo=Stop(f"{MACHINE}{name}", _UNDO_S)))
     return steps

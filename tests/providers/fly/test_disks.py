@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from voicedeploy_providers.fly.api import File, Machine
 
+from tests.oci import Repository
 from tests.providers.fly.house import House, config
 from tests.providers.fly.standin.disk import isolation
-from tests.oci import Repository
 
 pytestmark = pytest.mark.skipif(isolation() != "disk", reason="needs root and overlayfs")
 

@@ -1,5 +1,6 @@
 """What `render` writes, what a first `up` would do and why it is refused: the whole text, kept in tests/golden/fly."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,24 @@ def test_an_address_is_asked_for_only_where_packets_come_to_it(project: Path, st
     assert said.returncode == 0, said
     assert "dedicated" not in said.stdout and "UDP" not in said.stdout
     assert "+ address       shared_v4" in said.stdout
+
+
+def test_machines_take_several_regions_by_turns(project: Path, standin: Standin) -> None:
+    spread = f"{USUAL}\nspread = true"
+    write(project, TRANSPORTS["websocket"], spread)
+    told = typed("check", cwd=project)
+    assert "fra, ams, by turns" in told.stdout, told
+    said = typed("up", "--dry-run", "--json", cwd=project)
+    assert said.returncode == 0, said
+    made = [
+        step["action"]["body"]
+        for step in json.loads(said.stdout)["steps"]
+        if "regions" in (step["action"].get("body") or {})
+    ]
+    assert [one["regions"] for one in made] == [["fra", "ams"], ["ams", "fra"]]
+    write(project, TRANSPORTS["websocket"], 'region = "fra"\nspread = true')
+    alone = typed("check", cwd=project)
+    assert alone.returncode == 3 and "VD402" in alone.stdout, alone
 
 
 # --- refusals ---------------------------------------------------------------------------------------
