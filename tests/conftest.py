@@ -7,21 +7,32 @@ from pathlib import Path
 
 import pytest
 
-# What of the lab may run beside each other. Within a group tests take turns: they share ports, and measure.
+# What of the lab may run beside each other, the longest first. Within a group tests take turns: they share what they
+# have made, and measure.
 GROUPS = {
     "patience": ("serve/test_patience",),
-    "networks": ("lab/test_nat", "lab/test_turn", "lab/test_compare"),
+    "compare": ("lab/test_compare", "comparing/"),
     "hosts": ("lab/test_hosts", "lab/test_vm.py", "lab/test_vm_contract", "lab/test_vm_faults"),
+    "ups": ("lab/test_up", "lab/test_switch", "lab/test_demo"),
+    "killed": ("lab/test_fly_killed", "lab/test_pipecat_cloud"),
     "more-hosts": ("lab/test_vm",),
-    "platforms": ("lab/test_fly", "lab/test_pipecat_cloud", "lab/test_image"),
+    "images": ("lab/test_image", "lab/test_fly_image", "lab/test_fly_dockerfile"),
+    "platforms": ("lab/test_fly",),
+    "networks": ("lab/test_nat", "lab/test_turn"),
     "machine": ("",),
 }
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        path = item.nodeid.removeprefix("tests/")
-        item.add_marker(pytest.mark.xdist_group(next(g for g, begin in GROUPS.items() if path.startswith(begin))))
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    order = list(GROUPS)
+    items.sort(key=lambda item: order.index(group(item)))
+
+
+def group(item: pytest.Item) -> str:
+    path = item.nodeid.removeprefix("tests/")
+    return next(name for name, begins in GROUPS.items() if path.startswith(begins))
 
 
 @pytest.fixture

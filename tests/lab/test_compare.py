@@ -24,7 +24,7 @@ from voicedeploy.comparing import Comparison, Contrast, Difference, Side, compar
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 QUICK = CallOptions(quiet_s=0.4, hear_out=False, busy_wait_s=30)
-ROUNDS = 15
+ROUNDS = 11
 """So that two that met a hiccup change nothing."""
 # Of other sound than a synthesizer's, Pipecat knows at once that it has ended.
 TALK = TALKER.read_text("utf-8").replace("TTSAudioRawFrame", "SpeechOutputAudioRawFrame")
@@ -94,7 +94,7 @@ async def test_pauses_are_found_where_they_are_and_none_where_there_is_none() ->
 
 def test_the_command_shows_it_all(tmp_path: Path) -> None:
     with served(slots=2, bot=TALK) as one, served(slots=2, bot=THINKING) as other:
-        words = ["compare", f"one={one.url}", f"other={other.url}", "--runs", "12", "--report", "page.html"]
+        words = ["compare", f"one={one.url}", f"other={other.url}", "--runs", "8", "--report", "page.html"]
         words += ["--wav", str(HELLO)]
         done = subprocess.run(
             [sys.executable, "-m", "voicedeploy", *words],
@@ -105,7 +105,7 @@ def test_the_command_shows_it_all(tmp_path: Path) -> None:
     assert not any(sessions)
     head, heard_in, *rest = done.stdout.splitlines()
     assert head.split() == ["one", "other", "apart"]
-    assert heard_in.split() == ["heard", "12", "of", "12", "12", "of", "12"]
+    assert heard_in.split() == ["heard", "8", "of", "8", "8", "of", "8"]
     assert any(line.startswith("voice to voice p50") and "bot +0." in line for line in rest), done.stdout
     assert any("Good enough for your users:" in line for line in rest)
     figures = (tmp_path / "page.html").read_text("utf-8").split('id="report">', 1)[1].split("</script>", 1)[0]

@@ -33,8 +33,8 @@ def buildah(storage: Path, *words: str, cwd: Path) -> None:
         pytest.fail(done.stderr[-3000:])
 
 
-def test_the_dockerfile_makes_an_image_that_is_heard(tmp_path: Path, fly: Standin) -> None:
-    laptop = Laptop(tmp_path, fly)
+def test_the_dockerfile_makes_an_image_that_is_heard(tmp_path: Path, fly: Standin, cache: Path) -> None:
+    laptop = Laptop(tmp_path, fly, cache)
     laptop.root.rmdir()
     make(laptop.root, name=NAME, transport=Transport.WEBSOCKET, provider="fly")
     (laptop.root / ".env").write_text("A_KEY=not-for-the-image\n")

@@ -24,12 +24,16 @@ NAME = "front-desk"
 class Laptop(Desk):
     app = NAME
 
+    def __init__(self, root: Path, fly: Standin, cache: Path) -> None:
+        super().__init__(root, fly)
+        self.cache = cache
+
     @property
     def environment(self) -> dict[str, str]:
-        """Layers of a cache of its own; the packages are those that were fetched before."""
+        """Layers of the lab's own cache; the packages are those that were fetched before."""
         usual = super().environment
         uv = usual.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
-        return {**usual, "XDG_CACHE_HOME": str(self.state / "cache"), "UV_CACHE_DIR": uv}
+        return {**usual, "XDG_CACHE_HOME": str(self.cache), "UV_CACHE_DIR": uv}
 
 
 def as_docker_has_it(root: Path) -> Iterator[Entry]:
@@ -38,8 +42,8 @@ def as_docker_has_it(root: Path) -> Iterator[Entry]:
 
 
 @pytest.fixture
-def laptop(tmp_path: Path, fly: Standin) -> Iterator[Laptop]:
-    laptop = Laptop(tmp_path, fly)
+def laptop(tmp_path: Path, fly: Standin, cache: Path) -> Iterator[Laptop]:
+    laptop = Laptop(tmp_path, fly, cache)
     laptop.root.rmdir()
     make(laptop.root, name=NAME, transport=Transport.WEBSOCKET, provider="fly")
     layer = tmp_path / "base.tar.gz"

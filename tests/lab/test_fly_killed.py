@@ -39,8 +39,9 @@ def whole(desk: Desk, fly: Standin, count: int) -> str:
     return str(release.pop())
 
 
-# app, two addresses, key, two machines, two that answer, the call on one, two let in, two records
-@pytest.mark.parametrize("changes", range(1, 14))
+# app, two addresses, key, two machines, two that answer, the call on one, two let in, two records; not each that is
+# like the one before it
+@pytest.mark.parametrize("changes", [1, 3, 4, 5, 6, 8, 9, 10, 11, 13])
 def test_a_first_up(desk: Desk, fly: Standin, changes: int) -> None:
     desk.spec(slots=3)
     assert killed(desk, fly, changes)

@@ -78,7 +78,7 @@ exec setpriv --reuid {uid} --regid {gid} --clear-groups -- env -i {env} {program
 """
 
 
-def test_the_image_runs_without_network_and_is_heard(tmp_path: Path) -> None:
+def test_the_image_runs_without_network_and_is_heard(tmp_path: Path, cache: Path) -> None:
     layers = tmp_path / "base.tar.gz"
     base_layer = pack(debian(lab_image.root()), layers)
     project = make(tmp_path / "bot", name="front-desk").root
@@ -93,7 +93,7 @@ def test_the_image_runs_without_network_and_is_heard(tmp_path: Path) -> None:
             spec, "abc1234", config(spec, "abc1234", seat), 8080, Reference.parse(base), python_home="/usr/bin"
         )
         said: list[str] = []
-        kept = Kept(tmp_path / "layers")
+        kept = Kept(cache / "voicedeploy" / "layers")
         image = build(recipe, kept=kept, tell=lambda what, how: said.append(f"{what}: {how}"))
         pushed = push(image, Reference.parse(f"{oci.address}/front-desk:abc1234"), kept=kept)
         print(*said, f"pushed {pushed.uploaded / 1e6:.1f} MB", sep="\n")  # noqa: T201
