@@ -11,6 +11,7 @@ import pytest
 # have made, and measure.
 GROUPS = {
     "patience": ("serve/test_patience",),
+    "quiet": (),
     "compare": ("lab/test_compare", "comparing/"),
     "hosts": ("lab/test_hosts", "lab/test_vm.py", "lab/test_vm_contract", "lab/test_vm_faults"),
     "ups": ("lab/test_up", "lab/test_switch", "lab/test_demo"),
@@ -31,6 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def group(item: pytest.Item) -> str:
+    if item.get_closest_marker("quiet"):
+        return "patience" if "test_patience" in item.nodeid else "quiet"
     path = item.nodeid.removeprefix("tests/")
     return next(name for name, begins in GROUPS.items() if path.startswith(begins))
 
