@@ -54,7 +54,7 @@ def up(
     from voicedeploy.cli import progress
 
     how = How(dry_run=dry_run, yes=yes, no_call=no_call, tested_udp=tested_udp, json=json)
-    spec = options.project(file)
+    spec = options.project_at(file, where)
     answers = []
     for provider in options.providers(spec, where, host):
         if not json:
