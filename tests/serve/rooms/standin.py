@@ -1,4 +1,4 @@
-"""Stand-ins for services that make rooms: real HTTP on loopback, and every request looked at as the service would."""
+"""Stand-ins for services that make rooms: real HTTP, and every request looked at as the service would."""
 
 import asyncio
 import socket
@@ -73,11 +73,11 @@ def only(said: Any, known: set[str], wrong: Callable[[str], Wrong]) -> Fields:
 
 
 @asynccontextmanager
-async def standing(standin: StandIn) -> AsyncIterator[None]:
-    """Serves it on a port of loopback, named by its `url`."""
+async def standing(standin: StandIn, host: str = "127.0.0.1") -> AsyncIterator[None]:
+    """Serves it on a port of that address, named by its `url`."""
     sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    standin.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    sock.bind((host, 0))
+    standin.url = f"http://{host}:{sock.getsockname()[1]}"
     server = _Server(uvicorn.Config(Starlette(routes=standin.routes()), log_level="error", lifespan="off"))
     serving = asyncio.create_task(server.serve([sock]))
     try:
