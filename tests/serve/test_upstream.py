@@ -22,7 +22,7 @@ from voicedeploy.serve.upstream import front as upstream_front
 
 PUBLIC = "pk_of_the_platform"
 ID = "5e55104a-0000-4000-8000-000000000001"
-STARTED = {"sessionId": ID, "iceConfig": {"iceServers": [{"urls": ["stun:stun.example.org"]}]}}
+STARTED: dict[str, Any] = {"sessionId": ID, "iceConfig": {"iceServers": [{"urls": ["stun:stun.example.org"]}]}}
 ANSWER = {"sdp": "v=0 answer", "type": "answer", "pc_id": "pc-1"}
 OFFER = {"sdp": "v=0", "type": "offer"}
 
@@ -122,12 +122,19 @@ async def test_an_offer_without_a_start_begins_one(front: Running, platform: Pla
     assert unknown.status_code == 404
 
 
+async def test_where_only_a_relay_is_wanted_the_client_is_told_so(tmp_path: Path, platform: Platform) -> None:
+    platform.say(200, STARTED)
+    async with running(file(tmp_path, platform, transport={"relay_only": True})) as front:
+        started = await front.http.post("/start", json={}, headers=BEARER)
+    assert started.json()["iceConfig"] == {**STARTED["iceConfig"], "iceTransportPolicy": "relay"}
+
+
 async def test_a_room_is_the_platforms(tmp_path: Path, platform: Platform) -> None:
     platform.say(200, {"sessionId": ID, "dailyRoom": "https://x.daily.co/r", "dailyToken": "t"})
-    async with running(file(tmp_path, platform, transport={"kind": "daily"})) as front:
+    async with running(file(tmp_path, platform, transport={"kind": "daily", "region": "eu-west-2"})) as front:
         started = await front.http.post("/start", json={}, headers=BEARER)
     assert started.json()["dailyRoom"] == "https://x.daily.co/r"
-    assert platform.asked[0][2] == {"createDailyRoom": True}
+    assert platform.asked[0][2] == {"createDailyRoom": True, "dailyRoomProperties": {"geo": "eu-west-2"}}
 
 
 async def test_strangers_begin_nothing(front: Running, platform: Platform) -> None:

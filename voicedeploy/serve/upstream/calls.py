@@ -92,6 +92,9 @@ class UpstreamCalls:
             door.not_started(caller)
             raise
         front.began(str(said.get("sessionId", "")), served)
+        ice = said.get("iceConfig")
+        if front.config.transport.relay_only and isinstance(ice, dict):
+            said["iceConfig"] = {**ice, "iceTransportPolicy": "relay"}
         return said
 
     async def _of_session(self, request: Request, body: bytes, question: Mapping[str, Any]) -> Response:

@@ -25,7 +25,8 @@ class UpstreamFront:
         self.log = log
         self.metrics = metrics
         self.fleet = fleet(config)
-        self.platform = Platform(config.upstream, secrets_of(config)[config.upstream.key].strip())
+        key = secrets_of(config)[config.upstream.key].strip()
+        self.platform = Platform(config.upstream, key, region=config.transport.region)
         self.draining = False
         self.drained = asyncio.Event()
         self.failed_at_first = asyncio.Event()

@@ -19,8 +19,10 @@ SAID_AT_MOST = 200
 
 
 class Platform:
-    def __init__(self, upstream: Upstream, key: str) -> None:
+    def __init__(self, upstream: Upstream, key: str, *, region: str = "") -> None:
+        """`region`: of rooms; "" leaves it to the platform."""
         self._upstream = upstream
+        self._region = region
         self._key = key
         self._http = httpx.AsyncClient(timeout=ANSWER_S, headers={"Authorization": f"Bearer {key}"})
 
@@ -30,6 +32,8 @@ class Platform:
         match transport:
             case "daily":
                 wanted["createDailyRoom"] = True
+                if self._region:
+                    wanted["dailyRoomProperties"] = {"geo": self._region}
             case "webrtc":
                 wanted |= {"transport": transport, "enableDefaultIceServers": True}
             case _:
