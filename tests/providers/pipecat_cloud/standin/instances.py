@@ -26,6 +26,7 @@ class Instance:
         self._world = world
         self._agent = agent
         self.release = release
+        self._over = asyncio.Event()
         self._life = asyncio.create_task(self._live())
 
     @property
@@ -47,7 +48,8 @@ class Instance:
         self.leaving = True
         if self.process is not None:
             await self.process.kill()
-        self._life.cancel()
+        else:
+            self._life.cancel()
         await asyncio.gather(self._life, return_exceptions=True)
         if self.process is not None:
             await self.process.close()
@@ -61,8 +63,11 @@ class Instance:
                 ("env", "-C", str(image.app), *image.argv), self._environment(image), self._said
             )
             watching = asyncio.create_task(self._watch())
-            code = await self.process.ended()
-            watching.cancel()
+            try:
+                code = await self.process.ended()
+            finally:
+                self._over.set()
+                await watching
             if not self.leaving:
                 self.release.exit_code = code
                 self.release.restarts += 1
@@ -71,12 +76,18 @@ class Instance:
             self.alive = self.ready = False
 
     async def _watch(self) -> None:
-        await asyncio.sleep(self._world.settings.slow_s)
+        """Ends by itself: a client that is cancelled while it connects leaves a coroutine behind."""
+        await self._pause(self._world.settings.slow_s)
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
-            while True:
+            while not self._over.is_set():
                 with suppress(httpx.HTTPError):
                     self.ready = (await http.get(f"{self.url}/readyz")).status_code == 200
-                await asyncio.sleep(0.05 if not self.ready else 0.5)
+                await self._pause(0.05 if not self.ready else 0.5)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
 
     def _environment(self, image: Image) -> dict[str, str]:
         """Nothing of this computer's but what a program needs to start; the image's, the secrets, the platform's."""
