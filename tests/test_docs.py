@@ -16,7 +16,8 @@ from voicedeploy_providers.local import options as local
 from voicedeploy_providers.pipecat_cloud import options as pipecat_cloud
 from voicedeploy_providers.vm import options as vm
 
-from voicedeploy.spec import Spec, TurnServer, load
+from voicedeploy.servers import TurnServer
+from voicedeploy.spec import Spec, load
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

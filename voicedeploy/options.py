@@ -5,16 +5,12 @@ from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, ValidationError
 
 from voicedeploy.errors import SpecError
+from voicedeploy.section import Section
+from voicedeploy.section import wrong as wrong
 from voicedeploy.spec import FILE, explain
-
-
-def wrong(message: str, remedy: str) -> PydanticCustomError:
-    """To be raised by a validator: the fault and what to write instead."""
-    return PydanticCustomError("voicedeploy", "{message}", {"message": message, "remedy": remedy})
 
 
 def _range(value: str) -> str:
@@ -55,10 +51,8 @@ def ports(value: str) -> range:
     return range(int(low), int(high) + 1)
 
 
-class Options(BaseModel):
+class Options(Section):
     """A provider's own table. Unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     @classmethod
     def parse(cls, options: Mapping[str, Any], provider: str) -> Self:

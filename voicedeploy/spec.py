@@ -10,34 +10,31 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
 from voicedeploy import units
 from voicedeploy.errors import SpecError
 from voicedeploy.network import Transport, receives_media
+from voicedeploy.section import Section, wrong
+from voicedeploy.servers import IceServer, TurnServer, servers
 
 FILE = "voicedeploy.toml"
-
-
-def _wrong(message: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("voicedeploy", "{message}", {"message": message, "remedy": remedy})
 
 
 def _parsed(parse: Callable[[str], int], remedy: str) -> BeforeValidator:
     def before(value: object) -> object:
         if not isinstance(value, str):
-            raise _wrong(f"{value!r} is not text", remedy)
+            raise wrong(f"{value!r} is not text", remedy)
         try:
             return parse(value)
         except ValueError as error:
-            raise _wrong(str(error), remedy) from None
+            raise wrong(str(error), remedy) from None
 
     return BeforeValidator(before)
 
@@ -46,11 +43,7 @@ Seconds = Annotated[int, _parsed(units.seconds, 'write it like "90s", "30m" or "
 Bytes = Annotated[int, _parsed(units.size, 'write it like "512MiB" or "1GiB"')]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Bot(_Section):
+class Bot(Section):
     name: str
     entry: str = "bot.py"
     python: str | None = None
@@ -64,7 +57,7 @@ class Bot(_Section):
     @classmethod
     def _name(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
-            raise _wrong(
+            raise wrong(
                 f"{value!r} cannot be the name of a bot",
                 "use up to 40 lower-case letters, digits and '-', starting with a letter",
             )
@@ -75,7 +68,7 @@ class Bot(_Section):
     def _secrets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-                raise _wrong(
+                raise wrong(
                     "an entry is not the name of an environment variable",
                     'list names only, e.g. ["OPENAI_API_KEY"]; values go to `voicedeploy secrets set`',
                 )
@@ -86,138 +79,18 @@ class Bot(_Section):
     def _entry(cls, value: str) -> str:
         path = Path(value)
         if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
-            raise _wrong(
+            raise wrong(
                 f"{value!r} is not a Python file inside the project",
                 'name the file with `async def bot(runner_args)`, e.g. entry = "bot.py"',
             )
         return value
 
 
-def _listed(value: object) -> object:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-
-
-Urls = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-
-
-class IceServer(_Section):
-    """A STUN or TURN server, as WebRTC names its parts."""
-
-    urls: Urls
-    username: str | None = None
-    credential: str | None = Field(default=None, repr=False)
-
-    @field_validator("urls")
-    @classmethod
-    def _schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for url in value:
-            if not re.match(r"(stun|turn|turns):[^/]", url):
-                raise _wrong(
-                    f"{url!r} is not the address of a STUN or TURN server",
-                    'write it like "stun:stun.example.org:3478" or "turns:turn.example.org:5349?transport=tcp"',
-                )
-        return value
-
-
-_CREDENTIALS = (
-    'with secret = "TURN_SECRET", the name of the secret that holds coturn\'s, or with username and credential'
-)
-
-
-class TurnServer(_Section):
-    """A relay, with one of three kinds of credentials: a secret by which they are made for each call (coturn's
-    `static-auth-secret`), the key of Cloudflare's service and its token, or a name and a password that stay."""
-
-    urls: Urls = ()
-    secret: str | None = None
-    """Names the secret: coturn's, or Cloudflare's API token. The value is set by `voicedeploy secrets`."""
-    cloudflare: str | None = None
-    """The ID of a TURN key, which Cloudflare shows beside its token."""
-    username: str | None = None
-    credential: str | None = Field(default=None, repr=False)
-
-    @field_validator("urls")
-    @classmethod
-    def _schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for url in value:
-            if not re.fullmatch(r"turn:[^/?]+(\?transport=(udp|tcp))?|turns:[^/?]+(\?transport=tcp)?", url):
-                raise _wrong(
-                    f"{url!r} is not the address of a TURN server",
-                    'write it like "turn:turn.example.org:3478" or "turns:turn.example.org:5349?transport=tcp"',
-                )
-        return value
-
-    @field_validator("secret")
-    @classmethod
-    def _name(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-            raise _wrong(
-                "this is not the name of a secret",
-                'only its name goes here, e.g. secret = "TURN_SECRET"; the value is asked for by '
-                "`voicedeploy secrets set TURN_SECRET`",
-            )
-        return value
-
-    @field_validator("cloudflare")
-    @classmethod
-    def _key(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
-            raise _wrong(
-                "this is not the ID of a TURN key", "copy it from Cloudflare's dashboard: Realtime, TURN Server"
-            )
-        return value
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        named = self.username is not None or self.credential is not None
-        if self.cloudflare is not None:
-            if self.urls or named:
-                raise _wrong(
-                    "Cloudflare tells the addresses and the password itself",
-                    'write { cloudflare = "KEY_ID", secret = "CLOUDFLARE_TURN_TOKEN" }, and nothing else in it',
-                )
-            if self.secret is None:
-                raise _wrong(
-                    "the TURN key's API token is missing",
-                    'add secret = "CLOUDFLARE_TURN_TOKEN", then `voicedeploy secrets set CLOUDFLARE_TURN_TOKEN`',
-                )
-        elif not self.urls:
-            raise _wrong("there is no address", f'add urls = "turn:turn.example.org:3478", {_CREDENTIALS}')
-        elif self.secret is not None and named:
-            raise _wrong(
-                "there are two kinds of credentials", "keep `secret`, or keep `username` and `credential`; not both"
-            )
-        elif self.secret is None and (not self.username or not self.credential):
-            raise _wrong(
-                "a TURN server lets nobody in without credentials", f'write {{ urls = "turn:…", … }} {_CREDENTIALS}'
-            )
-        return self
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The addresses; of Cloudflare's service those that it has published for years."""
-        return CLOUDFLARE if self.cloudflare else self.urls
-
-
-CLOUDFLARE = (
-    "turn:turn.cloudflare.com:3478?transport=udp",
-    "turn:turn.cloudflare.com:3478?transport=tcp",
-    "turns:turn.cloudflare.com:5349?transport=tcp",
-)
-"""developers.cloudflare.com/realtime/turn/: what is asked before there is an answer that names them."""
-
-
-def _servers(value: object) -> object:
-    if isinstance(value, list):
-        return tuple({"urls": entry} if isinstance(entry, str) else entry for entry in value)
-    return value
-
-
-class TransportSection(_Section):
+class TransportSection(Section):
     kind: Transport = Field(default=Transport.WEBRTC, strict=False)
-    turn: Annotated[tuple[TurnServer, ...], BeforeValidator(_servers)] = ()
+    turn: Annotated[tuple[TurnServer, ...], BeforeValidator(servers)] = ()
     """Relays for bot and caller; they need no open port."""
-    ice_servers: Annotated[tuple[IceServer, ...], BeforeValidator(_servers)] = ()
+    ice_servers: Annotated[tuple[IceServer, ...], BeforeValidator(servers)] = ()
     """STUN servers, and anything else for both sides; asked in this order."""
     relay_only: bool = False
     """Nobody names an address but the relay's: for networks that let nothing else through, and to try the relay."""
@@ -228,13 +101,13 @@ class TransportSection(_Section):
     @classmethod
     def _region(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
-            raise _wrong(f"{value!r} is not a region", 'write it like "eu-central-1"')
+            raise wrong(f"{value!r} is not a region", 'write it like "eu-central-1"')
         return value
 
     @model_validator(mode="after")
     def _relayed(self) -> Self:
         if self.relay_only and not self.turn:
-            raise _wrong("relay_only without a relay leaves no way to the bot", "add a server to `transport.turn`")
+            raise wrong("relay_only without a relay leaves no way to the bot", "add a server to `transport.turn`")
         return self
 
     @property
@@ -248,7 +121,7 @@ class TransportSection(_Section):
         return tuple(dict.fromkeys(server.secret for server in self.turn if server.secret))
 
 
-class Session(_Section):
+class Session(Section):
     """What one call has for itself."""
 
     cpu: float = Field(default=0.5, gt=0, le=64)
@@ -267,18 +140,18 @@ class Session(_Section):
     @classmethod
     def _enough(cls, value: int) -> int:
         if value < 64 * 2**20:
-            raise _wrong("less than 64MiB cannot hold a bot", 'the usual is "1GiB"')
+            raise wrong("less than 64MiB cannot hold a bot", 'the usual is "1GiB"')
         return value
 
     @field_validator("max_duration", "idle")
     @classmethod
     def _some(cls, value: int) -> int:
         if value < 1:
-            raise _wrong("a call needs some time", 'write it like "30m"')
+            raise wrong("a call needs some time", 'write it like "30m"')
         return value
 
 
-class Pool(_Section):
+class Pool(Section):
     """How many bot processes are kept ready."""
 
     warm: str | int = "20%"
@@ -290,17 +163,17 @@ class Pool(_Section):
     def _share(cls, value: str | int) -> str | int:
         fine = value >= 0 if isinstance(value, int) else re.fullmatch(r"\d{1,2}%", value)
         if not fine:
-            raise _wrong(f"{value!r} is not a share", 'write a share from "0%" to "99%", or a number of processes')
+            raise wrong(f"{value!r} is not a share", 'write a share from "0%" to "99%", or a number of processes')
         return value
 
     @model_validator(mode="after")
     def _order(self) -> Self:
         if self.min > self.max:
-            raise _wrong(f"min = {self.min} is more than max = {self.max}", "raise pool.max or lower pool.min")
+            raise wrong(f"min = {self.min} is more than max = {self.max}", "raise pool.max or lower pool.min")
         return self
 
 
-class Access(_Section):
+class Access(Section):
     """Who may start a call. Without this section: callers with a token, and pages of the bot's own origin."""
 
     public: bool = False
@@ -315,7 +188,7 @@ class Access(_Section):
     @classmethod
     def _address(cls, value: str) -> str:
         if value and not re.fullmatch(r"https?://[^/?#\s]+/?", value):
-            raise _wrong(f"{value!r} is not an address", 'write it like "https://talk.example.org", without a path')
+            raise wrong(f"{value!r} is not an address", 'write it like "https://talk.example.org", without a path')
         return value
 
     @field_validator("origins")
@@ -323,7 +196,7 @@ class Access(_Section):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
-                raise _wrong(f"{origin!r} is not an origin", 'write it like "https://www.example.org", without a path')
+                raise wrong(f"{origin!r} is not an origin", 'write it like "https://www.example.org", without a path')
         return value
 
 
@@ -331,7 +204,7 @@ class Access(_Section):
 LONGEST_SAID = 300
 
 
-class Phone(_Section):
+class Phone(Section):
     """What a caller hears before the bot answers, in the carrier's own voice."""
 
     greeting: str = ""
@@ -350,11 +223,11 @@ class Phone(_Section):
     @classmethod
     def _short(cls, value: str) -> str:
         if len(value) > LONGEST_SAID:
-            raise _wrong(f"{len(value)} characters take too long to say", f"at most {LONGEST_SAID}")
+            raise wrong(f"{len(value)} characters take too long to say", f"at most {LONGEST_SAID}")
         return value
 
 
-class Upstream(_Section):
+class Upstream(Section):
     """Another platform, on which the bots run: the front keeps its page and its phone's webhook, and leads callers
     there."""
 
@@ -366,20 +239,20 @@ class Upstream(_Section):
     """Names the secret that lets a session be begun there."""
     line: str = ""
     """The media socket that a phone's carrier is led to."""
-    parameters: dict[str, str] = {}
+    parameters: dict[str, str] = Field(default_factory=dict)
     """What the carrier is told to say first on it."""
 
     @field_validator("url", "line")
     @classmethod
     def _address(cls, value: str) -> str:
         if value and not re.match(r"(https?|wss?)://[^/?#\s]+", value):
-            raise _wrong(f"{value!r} is not an address", 'for Pipecat Cloud, provider = "pipecat-cloud" is enough')
+            raise wrong(f"{value!r} is not an address", 'for Pipecat Cloud, provider = "pipecat-cloud" is enough')
         return value.rstrip("/")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.url and not self.provider and not self.key:
-            raise _wrong(
+            raise wrong(
                 "there is an address and no key", 'add key = "NAME", and give it its value by `voicedeploy secrets set`'
             )
         return self
@@ -388,7 +261,7 @@ class Upstream(_Section):
         return bool(self.provider or self.url)
 
 
-class Spec(_Section):
+class Spec(Section):
     bot: Bot
     upstream: Upstream = Upstream()
     transport: TransportSection = TransportSection()
