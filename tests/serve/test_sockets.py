@@ -196,14 +196,27 @@ async def test_a_drain_waits_for_a_call_and_its_deadline_ends_it(folder: Path) -
         assert await asyncio.wait_for(front.serving, 15) == 0
 
 
-async def test_a_call_begun_just_before_a_switch_reaches_its_release(folder: Path, free_port: int) -> None:
+UPSTREAM = {"upstream": {"url": "http://127.0.0.1:9", "key": "TWILIO_AUTH_TOKEN", "line": "ws://127.0.0.1:9/ws/twilio"}}
+
+
+@pytest.mark.parametrize("more", [{}, UPSTREAM], ids=["to bots of its own", "to bots elsewhere"])
+async def test_a_call_begun_just_before_a_switch_reaches_its_release(
+    folder: Path, free_port: int, more: dict[str, Any]
+) -> None:
     before = config(folder, listen={"port": free_port})
     listen = {"port": free_port, "hold": True}
     after = write_config(
         folder,
-        {"transport": {"kind": "twilio"}, "bot": {"env_file": "secrets"}, "listen": listen, "peers": ["r1.sock"]},
-        bot=BOT, release="r2",
-    )  # fmt: skip
+        {
+            "transport": {"kind": "twilio"},
+            "bot": {"env_file": "secrets"},
+            "listen": listen,
+            "peers": ["r1.sock"],
+            **more,
+        },
+        bot=BOT,
+        release="r2",
+    )
     async with running(before, worker=WORKER) as old, running(after, worker=WORKER) as new:
         id, url = await begin(old)
         await new.unix.post("/open", json={})

@@ -16,13 +16,14 @@ from voicedeploy.serve.answers import Handler, json_answer
 from voicedeploy.serve.body import parse_model, read_body
 from voicedeploy.serve.child import ChildGone, Refused
 from voicedeploy.serve.front import Front
+from voicedeploy.serve.guests import connection_of, to_its_release, went_away
 from voicedeploy.serve.peers import FORWARDED, Peers
 from voicedeploy.serve.phone import LINES
 from voicedeploy.serve.refusal import Refusal
 from voicedeploy.serve.requests import CandidatesRequest, OfferRequest, StartRequest
 from voicedeploy.serve.session import Session
 from voicedeploy.serve.tokens import InvalidToken, Tokens
-from voicedeploy.serve.upgrade import CONNECTION, Connection, Taken
+from voicedeploy.serve.upgrade import Connection, Taken
 
 OFFER_TIMEOUT_S = 30.0
 
@@ -111,23 +112,17 @@ class OwnCalls:
 
     async def socket(self, request: Request) -> Response:
         """The session's one WebSocket; the call's process answers it."""
-        connection = _connection(request)
+        connection = connection_of(request)
         session = self._front.find(request.path_params["id"])
         if session is None:
             self._not_ended(request.path_params["id"])
-            try:
-                guest = await self._peers.forward_socket(request, connection)
-            except OSError as error:
-                raise _went_away() from error
-            if guest is None:
-                raise _unknown()
-            self._front.accommodate(guest)
+            await to_its_release(self._peers, request, self._front.guests)
             return Taken()
         return await self._hand_over(connection, session)
 
     async def line(self, request: Request) -> Response:
         """The socket of a carrier that asks nobody first: a session begins with it."""
-        connection = _connection(request)
+        connection = connection_of(request)
         if not self._tokens.is_line(request.path_params["token"]):
             self._door.tried(self._door.caller(request))
             raise Refusal(
@@ -144,7 +139,7 @@ class OwnCalls:
         try:
             descriptor = connection.descriptor()
         except OSError as error:
-            raise _went_away() from error
+            raise went_away() from error
         handshake = base64.b64encode(connection.handshake).decode()
         question = {"op": "socket", "handshake": handshake, "client": connection.client}
         try:
@@ -225,17 +220,6 @@ async def _answered(session: Session, answer: Awaitable[T]) -> T:
         raise Refusal(
             504, "bot-too-slow", "the bot's process did not answer in time", hint="the bot's log says why"
         ) from None
-
-
-def _connection(request: Request) -> Connection:
-    connection: Connection | None = request.scope.get(CONNECTION)
-    if connection is None:
-        raise Refusal(426, "upgrade-required", "this address is for a WebSocket", hint="connect by ws:// or wss://")
-    return connection
-
-
-def _went_away() -> Refusal:
-    return Refusal(400, "bad-request", "the client went away")
 
 
 def _forwarded(request: Request) -> bool:

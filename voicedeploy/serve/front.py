@@ -2,9 +2,7 @@
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import psutil
 from pydantic import JsonValue
@@ -13,6 +11,7 @@ from voicedeploy.serve import ways
 from voicedeploy.serve.config import FrontConfig
 from voicedeploy.serve.cores import cores, least_loaded
 from voicedeploy.serve.fleet import fleet
+from voicedeploy.serve.guests import Guests
 from voicedeploy.serve.log import Log
 from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.nursery import WORKER
@@ -55,7 +54,7 @@ class Front:
         self.fleet = fleet(config)
         self.way = ways.make(config, log)
         self._lives: set[asyncio.Task[None]] = set()
-        self._guests: set[asyncio.Task[None]] = set()
+        self.guests = Guests(self._look_if_drained)
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._deadline: asyncio.TimerHandle | None = None
         metrics.slots.set(config.pool.max)
@@ -69,8 +68,8 @@ class Front:
         """Ends every call and every process now."""
         self.draining = True
         self._end_all()
-        while self.sessions or self._guests:
-            await asyncio.wait(self._lives | self._guests, return_when=asyncio.FIRST_COMPLETED)
+        while self.sessions or self.guests:
+            await asyncio.wait(self._lives | self.guests.tasks, return_when=asyncio.FIRST_COMPLETED)
         if self._lives:
             _, late = await asyncio.wait(self._lives, timeout=CLEARING_S)
             for life in late:
@@ -156,17 +155,6 @@ class Front:
             self.pool.resume()
         return True
 
-    def accommodate(self, guest: Coroutine[Any, Any, None]) -> None:
-        """Carries what belongs to a call of an older front. A drain waits for it as for a call."""
-        task = asyncio.create_task(guest)
-        self._guests.add(task)
-
-        def left(task: asyncio.Task[None]) -> None:
-            self._guests.discard(task)
-            self._look_if_drained()
-
-        task.add_done_callback(left)
-
     def find(self, id: str) -> Session | None:
         return self.sessions.get(id)
 
@@ -251,11 +239,10 @@ class Front:
     def _end_all(self) -> None:
         for session in self.sessions.values():
             session.end("drain")
-        for guest in self._guests:
-            guest.cancel()
+        self.guests.send_away()
 
     def _look_if_drained(self) -> None:
-        if self.draining and not self.sessions and not self._guests:
+        if self.draining and not self.sessions and not self.guests:
             self.drained.set()
 
 

@@ -12,10 +12,12 @@ from starlette.routing import Route
 from voicedeploy.serve.access import Doorkeeper
 from voicedeploy.serve.answers import Handler, json_answer
 from voicedeploy.serve.body import parse_model, read_body
+from voicedeploy.serve.guests import to_its_release
 from voicedeploy.serve.peers import Peers
 from voicedeploy.serve.refusal import Refusal
 from voicedeploy.serve.requests import CandidatesRequest, OfferRequest, StartRequest
 from voicedeploy.serve.tokens import InvalidToken
+from voicedeploy.serve.upgrade import Taken
 from voicedeploy.serve.upstream.front import UpstreamFront
 
 DRAINING_RETRY_S = 2.0
@@ -36,6 +38,7 @@ class UpstreamCalls:
             Route("/api/offer", changing(self.bare_candidates), methods=["PATCH"]),
             Route("/sessions/{id}/api/offer", changing(self.offer), methods=["POST"]),
             Route("/sessions/{id}/api/offer", changing(self.candidates), methods=["PATCH"]),
+            Route("/ws/{id}", changing(self.socket)),
             Route("/sessions/{id}", self.of_older, methods=["GET"]),
             Route("/sessions/{id}", changing(self.of_older), methods=["DELETE"]),
         ]
@@ -66,6 +69,11 @@ class UpstreamCalls:
         body = await read_body(request)
         return await self._of_session(request, body, parse_model(CandidatesRequest, body).model_dump())
 
+    async def socket(self, request: Request) -> Response:
+        """Of a call that began on an older release; the platform's own sockets are at the platform."""
+        await to_its_release(self._peers, request, self._front.guests)
+        return Taken()
+
     async def of_older(self, request: Request) -> Response:
         """How a call is, and its end: the platform tells that only to who holds its private key."""
         if answer := await self._peers.forward(request, b""):
@@ -91,7 +99,8 @@ class UpstreamCalls:
         except BaseException:
             door.not_started(caller)
             raise
-        front.began(str(said.get("sessionId", "")), served)
+        if id := said.get("sessionId"):
+            front.began(str(id), served)
         ice = said.get("iceConfig")
         if front.config.transport.relay_only and isinstance(ice, dict):
             said["iceConfig"] = {**ice, "iceTransportPolicy": "relay"}

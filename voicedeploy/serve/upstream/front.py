@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from voicedeploy.serve.config import FrontConfig, secrets_of
 from voicedeploy.serve.fleet import fleet
+from voicedeploy.serve.guests import Guests
 from voicedeploy.serve.log import Log
 from voicedeploy.serve.metrics import Metrics
 from voicedeploy.serve.shapes import Listening, Ready, Slots, Status
@@ -34,14 +35,17 @@ class UpstreamFront:
         self._begun: OrderedDict[str, float] = OrderedDict()
         self._connections: OrderedDict[str, str] = OrderedDict()
         self._settling: asyncio.TimerHandle | None = None
+        self.guests = Guests(self._look)
 
     def start(self) -> None:
         self.log.info("upstream", url=self.config.upstream.url)
 
     async def close(self) -> None:
         self.draining = True
-        if self._settling:
-            self._settling.cancel()
+        self._settle(None)
+        self.guests.send_away()
+        if self.guests:
+            await asyncio.wait(self.guests.tasks)
         await self.platform.close()
 
     @property
@@ -80,17 +84,22 @@ class UpstreamFront:
         if self.drained.is_set():
             return False
         self.draining = False
-        if self._settling:
-            self._settling.cancel()
+        self._settle(None)
         return True
 
     def _look(self) -> None:
-        waiting = self.sessions
-        if not waiting:
-            self.drained.set()
+        if not self.draining:
             return
-        loop = asyncio.get_running_loop()
-        self._settling = loop.call_at(max(waiting.values()) + SETTLES_S, self._look)
+        waiting = self.sessions
+        if waiting:
+            self._settle(max(waiting.values()) + SETTLES_S)
+        elif not self.guests:
+            self.drained.set()
+
+    def _settle(self, at: float | None) -> None:
+        if self._settling:
+            self._settling.cancel()
+        self._settling = None if at is None else asyncio.get_running_loop().call_at(at, self._look)
 
     def readyz(self) -> Ready:
         return Ready(ready=False, reason="draining") if self.draining else Ready(ready=True)
