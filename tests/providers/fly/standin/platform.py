@@ -161,6 +161,7 @@ class Standin:
 
     async def _open(self) -> None:
         self.clock.belongs_to(asyncio.get_running_loop())
+        self._udp.open()
         routes = [
             *Apps(self._world, self._udp).routes(self._door),
             *Machines(self._world, self._changed).routes(self._door),
@@ -183,12 +184,13 @@ class Standin:
                 await machine.close()
         for edge in self._edges.values():
             await edge.close()
+        await asyncio.gather(*self._settles, return_exceptions=True)
         await self._udp.close()
         assert self._server is not None
         self._server.should_exit = True
         self._server.force_exit = True
         self._running[1].cancel()
-        await asyncio.gather(*self._running, *self._settles, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
         await asyncio.get_running_loop().shutdown_default_executor()
 
     def _changed(self) -> None:

@@ -1,8 +1,11 @@
 """UDP at an app's dedicated address: for each address and port one machine, and only the address is rewritten."""
 
 import asyncio
+import threading
 from collections import Counter
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from tests.providers.fly.standin.machine import Machine
 from tests.providers.fly.standin.world import App, World
@@ -14,26 +17,46 @@ _HEADERS = 28
 
 class Forwarder:
     """`settle` opens and closes what machines and addresses now ask for; `dropped` counts answers from elsewhere and
-    packets that are too large, `carried` those of callers that reached a machine."""
+    packets that are too large, `carried` those of callers that reached a machine.
+
+    It has a thread of its own: packets do not wait for what the API has to do.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fly-standin-udp", daemon=True)
         self._doors: dict[Address, _Door] = {}
         self._settling = asyncio.Lock()
         self.dropped = 0
         self.carried: Counter[Address] = Counter()
 
+    def open(self) -> None:
+        """In the network of the thread that calls."""
+        self._thread.start()
+
     async def settle(self) -> None:
+        await self._there(self._settle())
+
+    async def close(self) -> None:
+        await self._there(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join, 10)
+        self._loop.close()
+
+    async def _there(self, doing: Coroutine[Any, Any, None]) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(doing, self._loop))
+
+    async def _settle(self) -> None:
         async with self._settling:
-            wanted = {
-                (ip, port): app for app in self._world.apps.values() for ip in app.v4() for port in self._ports(app)
-            }
+            apps = list(self._world.apps.values())
+            wanted = {(ip, port): app for app in apps for ip in app.v4() for port in self._ports(app)}
             for address in self._doors.keys() - wanted.keys():
                 self._doors.pop(address).close()
             for address in wanted.keys() - self._doors.keys():
                 await self._open(address, wanted[address])
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         for door in self._doors.values():
             door.close()
         self._doors.clear()

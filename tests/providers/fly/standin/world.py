@@ -56,7 +56,8 @@ class App:
     log: list[dict[str, Any]] = field(default_factory=list)
 
     def alive(self) -> Iterator[Machine]:
-        return (machine for machine in self.machines.values() if machine.state != "destroyed")
+        # A copy: packets are carried by another thread.
+        return (machine for machine in list(self.machines.values()) if machine.state != "destroyed")
 
     def v4(self) -> list[str]:
         return [ip["ip"] for ip in self.ips if "." in ip["ip"] and not ip["shared"]]
