@@ -300,7 +300,7 @@ class Vm:
         if not switch and now and now.ready:
             return Plan(self.name, have.bot, wanted, wanted)
         # A switch of the transport since then may have closed what that release needs.
-        opening = setup.firewall(have.bot, seen, there.ports) if there.ports and setup.needs_udp(old.transport) else []
+        opening = setup.firewall(have.bot, seen, there.ports) if there.ports and old.receives_media else []
         steps = [
             *opening,
             *releasing.start(have.bot, wanted, now, proved(record.transport)),

@@ -11,6 +11,8 @@ from typing import Any
 
 import tomli_w
 
+from voicedeploy.network import Transport, receives_media
+
 SCRIPT = files("voicedeploy_providers.vm").joinpath("look.sh").read_text("utf-8")
 
 
@@ -63,6 +65,14 @@ class Release:
     url: str
     active: str
     enabled: str
+    upstream: str = ""
+    """The platform that its calls run on; "" is this host."""
+
+    @property
+    def receives_media(self) -> bool:
+        """One that does not tell its transport is from before others than `webrtc`."""
+        known = self.transport in set(Transport)
+        return not self.upstream and (not known or receives_media(Transport(self.transport)))
 
     @property
     def runs(self) -> bool:
@@ -232,7 +242,8 @@ def _release(bot: str, release: str, said: Mapping[str, list[str]]) -> Release:
     created_at, environment, transport, url = (
         str(about.get(key, "")) for key in ("created_at", "environment", "transport", "url")
     )
-    return Release(release, created_at, environment, transport, url, active, enabled)
+    upstream = str(about.get("upstream", ""))
+    return Release(release, created_at, environment, transport, url, active, enabled, upstream)
 
 
 def _front(line: str) -> Front | None:

@@ -113,6 +113,7 @@ def make(spec: Spec, release: str, facts: Facts, ports: Ports, options: Options,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": digest,
         "transport": spec.transport.kind.value,
+        "upstream": spec.upstream.provider or spec.upstream.url,
         "url": url,
     }
     config = front_toml(spec, release, ports, options).encode()

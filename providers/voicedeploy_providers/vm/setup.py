@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from voicedeploy.network import Transport, receives_media
 from voicedeploy.plan import Command, Step
 from voicedeploy_providers.vm import coturn, runtime
 from voicedeploy_providers.vm.entrance import Entrance
@@ -85,13 +84,8 @@ def close_relay(bot: str, facts: Facts) -> list[Step]:
 
 
 def _listens_for_media(bot: str, facts: Facts) -> bool:
-    kinds = {release.id: release.transport for release in facts.of(bot).releases}
-    return any(needs_udp(kinds.get(front.release, "")) for front in facts.fronts_of(bot))
-
-
-def needs_udp(transport: str) -> bool:
-    """Of a release that is there. One that does not tell its transport is from before others than `webrtc`."""
-    return receives_media(Transport(transport)) if transport in set(Transport) else True
+    media = {release.id: release.receives_media for release in facts.of(bot).releases}
+    return any(media.get(front.release, True) for front in facts.fronts_of(bot))
 
 
 def _open(bot: str, facts: Facts, wanted: Sequence[str]) -> list[Step]:

@@ -30,9 +30,12 @@ T = TypeVar("T")
 
 
 class Standin:
-    """`with Standin() as cloud:`, and nothing of it is left afterwards. `settings` may be changed at any time."""
+    """`with Standin() as cloud:`, and nothing of it is left afterwards. `settings` may be changed at any time.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    `host` is the address that it is found at."""
+
+    def __init__(self, settings: Settings | None = None, *, host: str = "127.0.0.1") -> None:
+        self._host = host
         self.settings = settings or Settings()
         self.clock = Clock(nap_s=0.05)
         self.world = World(self.clock, self.settings)
@@ -141,7 +144,7 @@ class Standin:
         self.clock.belongs_to(asyncio.get_running_loop())
         # asyncio sends small answers at once only on a socket that says it is TCP.
         door = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        door.bind(("127.0.0.1", 0))
+        door.bind((self._host, 0))
         door.listen()
         self.world.url = "http://{}:{}".format(*door.getsockname())
         self._pool = Pool(self.world)
