@@ -9,15 +9,15 @@ FOLDER = Path(voicedeploy.__file__).parents[1]
 """Holds the package `voicedeploy`; `files` are relative to it."""
 LOCK = "voicedeploy/data/host.lock"
 """Its packages, with hashes."""
-_ROOMS = ("serve", "call")
-_ALONE = ("__init__.py", "errors.py", "way.py", "data/host.lock")
+ROOMS = ("serve", "call")
+ALONE = ("__init__.py", "errors.py", "way.py", "data/host.lock")
 
 
 def files() -> tuple[str, ...]:
     package = FOLDER / "voicedeploy"
-    rooms = (path for room in _ROOMS for path in (package / room).rglob("*"))
+    rooms = (path for room in ROOMS for path in (package / room).rglob("*"))
     inside = (path for path in rooms if path.is_file() and "__pycache__" not in path.parts)
-    found = {path.relative_to(package).as_posix() for path in inside} | set(_ALONE)
+    found = {path.relative_to(package).as_posix() for path in inside} | set(ALONE)
     return tuple(f"voicedeploy/{name}" for name in sorted(found))
 
 

@@ -86,7 +86,8 @@ def heard(standin: Standin, options: CallOptions | None = None, turns: int = 1) 
 def test_a_call_through_the_proxy_is_heard(standin: Standin, cloud: PipecatCloud, talker: Spec) -> None:
     deployed(cloud, pack(talker, artifacts(talker, RECIPE)))
     for _ in range(2):
-        run = heard(standin)
+        # The agent of the call before may still be at its end.
+        run = heard(standin, CallOptions(quiet_s=0.5, busy_wait_s=20))
         assert run.ok, run.error
         assert run.greeted and run.answered == 1
         assert run.first_word_ms is not None and run.first_word_ms < 3000
@@ -425,6 +426,7 @@ def test_the_first_call_of_a_cold_agent_is_waited_for(standin: Standin, place: P
     assert called.code == 0 and run["greeted"] and run["first_word_ms"] > 12_000, called
 
 
+@pytest.mark.timeout(400)
 def test_there_and_back_with_the_same_bot_and_a_heard_call_at_each_station(standin: Standin, place: Place) -> None:
     def files() -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in place.root.iterdir() if p.is_file()}

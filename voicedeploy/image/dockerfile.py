@@ -1,6 +1,6 @@
 """The same image as a Dockerfile, for whoever has a container engine or packages that must be compiled."""
 
-from voicedeploy import project
+from voicedeploy import beside, project
 from voicedeploy.packages import own_extra
 from voicedeploy.render import Artifact, render
 from voicedeploy.spec import Spec
@@ -18,6 +18,8 @@ def dockerfile(spec: Spec, base: str, port: int, provider: str) -> list[Artifact
         "locked": needs.locked,
         "extra": own_extra(spec.root, spec.transport.kind),
         "port": port,
+        "rooms": beside.ROOMS,
+        "modules": [name for name in beside.ALONE if name.endswith(".py")],
         "provider": provider,
     }
     return [
