@@ -98,9 +98,12 @@ class Doorkeeper:
 
     def started(self, caller: Caller) -> None:
         """A call was started: the token is spent and the start counted. To be called with no `await` since
-        `caller`."""
+        `caller`. Raises `Refusal`."""
         if caller.token:
-            self._tokens.spend(caller.token)
+            try:
+                self._tokens.spend(caller.token)
+            except InvalidToken as error:
+                raise Refusal(503, "busy", error.message, retry_after_s=5) from error
         if caller.limited:
             self._starts.count(caller.address)
 

@@ -3,7 +3,7 @@
 import base64
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -12,17 +12,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from voicedeploy.serve.access import Doorkeeper
-from voicedeploy.serve.answers import Handler, json_answer
+from voicedeploy.serve.answers import json_answer
 from voicedeploy.serve.body import parse_model, read_body
 from voicedeploy.serve.child import ChildGone, Refused
 from voicedeploy.serve.front import Front
 from voicedeploy.serve.guests import connection_of, to_its_release, went_away
 from voicedeploy.serve.peers import FORWARDED, Peers
 from voicedeploy.serve.phone import LINES
-from voicedeploy.serve.refusal import Refusal
-from voicedeploy.serve.requests import CandidatesRequest, OfferRequest, StartRequest
+from voicedeploy.serve.refusal import Refusal, unknown_session
+from voicedeploy.serve.requests import CandidatesRequest, OfferRequest, StartRequest, speaks
 from voicedeploy.serve.session import Session
-from voicedeploy.serve.tokens import InvalidToken, Tokens
+from voicedeploy.serve.tokens import Tokens
 from voicedeploy.serve.upgrade import Connection, Taken
 
 OFFER_TIMEOUT_S = 30.0
@@ -46,18 +46,8 @@ class OwnCalls:
         self._tokens = tokens
         self._peers = peers
 
-    def routes(self, changing: Callable[[Handler], Handler]) -> list[Route]:
-        return [
-            Route("/start", changing(self.start), methods=["POST"]),
-            Route("/api/offer", changing(self.bare_offer), methods=["POST"]),
-            Route("/api/offer", changing(self.bare_candidates), methods=["PATCH"]),
-            Route("/sessions/{id}/api/offer", changing(self.offer), methods=["POST"]),
-            Route("/sessions/{id}/api/offer", changing(self.candidates), methods=["PATCH"]),
-            Route("/sessions/{id}", self.state, methods=["GET"]),
-            Route("/sessions/{id}", changing(self.end), methods=["DELETE"]),
-            Route("/ws/{id}", changing(self.socket)),
-            *([Route("/ws/line/{token}", self.line)] if self._front.config.transport.kind in LINES else []),
-        ]
+    def lines(self) -> list[Route]:
+        return [Route("/ws/line/{token}", self.line)] if self._front.config.transport.kind in LINES else []
 
     async def start(self, request: Request) -> Response:
         wanted = parse_model(StartRequest, await read_body(request))
@@ -80,7 +70,7 @@ class OwnCalls:
         if session is not None:
             return json_answer(await self._offer(session, offer))
         if _forwarded(request):
-            raise _unknown()
+            raise unknown_session()
         session = self._admit(request, "webrtc", {})
         try:
             return json_answer(await self._offer(session, offer) | {"sessionId": session.id})
@@ -95,7 +85,7 @@ class OwnCalls:
         if session is None:
             if answer := await self._peers.forward(request, body):
                 return answer
-            raise _unknown()
+            raise unknown_session()
         return await self._candidates(session, wanted)
 
     async def offer(self, request: Request) -> Response:
@@ -169,14 +159,13 @@ class OwnCalls:
         caller = door.caller(request)
         door.may_start(caller)
         served = self._front.config.transport.kind
-        if transport not in (None, served):
-            raise Refusal(400, "wrong-transport", f"this bot is served over {served}, not {transport}")
+        speaks(served, transport)
         session = self._front.admit(transport=served, body=body)
         try:
             door.started(caller)
-        except InvalidToken as error:
-            session.end("not-started", error.message)
-            raise Refusal(503, "busy", error.message, retry_after_s=5) from error
+        except Refusal as refusal:
+            session.end("not-started", refusal.message)
+            raise
         return session
 
     async def _find(self, request: Request, body: bytes) -> Session | Response:
@@ -187,7 +176,7 @@ class OwnCalls:
         self._not_ended(id)
         if _ID.fullmatch(id) and (answer := await self._peers.forward(request, body)):
             return answer
-        raise _unknown()
+        raise unknown_session()
 
     def _not_ended(self, id: str) -> None:
         if ended := self._front.why_ended(id):
@@ -224,7 +213,3 @@ async def _answered(session: Session, answer: Awaitable[T]) -> T:
 
 def _forwarded(request: Request) -> bool:
     return bool(request.scope["private"] and request.headers.get(FORWARDED))
-
-
-def _unknown() -> Refusal:
-    return Refusal(404, "unknown-session", "no such call here", hint="start a new one")

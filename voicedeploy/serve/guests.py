@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from voicedeploy.serve.peers import Peers
-from voicedeploy.serve.refusal import Refusal
+from voicedeploy.serve.refusal import Refusal, unknown_session
 from voicedeploy.serve.upgrade import CONNECTION, Connection
 
 
@@ -16,27 +16,23 @@ class Guests:
 
     def __init__(self, left: Callable[[], None]) -> None:
         self._left = left
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._tasks)
+        return bool(self.tasks)
 
     def take(self, guest: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(guest)
-        self._tasks.add(task)
+        self.tasks.add(task)
 
         def gone(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
+            self.tasks.discard(task)
             self._left()
 
         task.add_done_callback(gone)
 
-    @property
-    def tasks(self) -> set[asyncio.Task[None]]:
-        return self._tasks
-
     def send_away(self) -> None:
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
 
 
@@ -55,7 +51,7 @@ async def to_its_release(peers: Peers, request: Request, guests: Guests) -> None
     except OSError as error:
         raise went_away() from error
     if guest is None:
-        raise Refusal(404, "unknown-session", "no such call here", hint="start a new one")
+        raise unknown_session()
     guests.take(guest)
 
 

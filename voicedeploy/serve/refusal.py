@@ -31,3 +31,12 @@ class Refusal(Exception):
             # The rest of the body stays unread.
             headers["Connection"] = "close"
         return headers
+
+
+def unknown_session() -> Refusal:
+    return Refusal(404, "unknown-session", "no such call here", hint="start a new one")
+
+
+def wait_of(retry_after: str, otherwise: float) -> float:
+    """What another server's `Retry-After` says, as far as waiting for it makes sense; in seconds."""
+    return min(float(retry_after), 60.0) if retry_after.isdigit() else otherwise

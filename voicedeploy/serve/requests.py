@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
+from voicedeploy.serve.refusal import Refusal
 from voicedeploy.serve.tokens import LONGEST_INVITE_S
 
 
@@ -50,3 +51,9 @@ class TokenRequest(BaseModel):
 
 class DrainRequest(BaseModel):
     release_port: bool = False
+
+
+def speaks(served: str, wanted: str | None) -> None:
+    """Raises `Refusal` for a client that wants another transport than the one that is served."""
+    if wanted not in (None, served):
+        raise Refusal(400, "wrong-transport", f"this bot is served over {served}, not {wanted}")

@@ -1,7 +1,7 @@
 """What each path does, but those of calls: `calls.py`, or `upstream/calls.py`."""
 
 import asyncio
-from collections.abc import Callable, Sized
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,8 +60,26 @@ class Behind(Protocol):
 
 
 class Calls(Protocol):
-    def routes(self, changing: Callable[[Handler], Handler]) -> list[Route]:
-        """`changing` guards what no foreign page may make a browser do."""
+    """What the paths of Pipecat's clients do."""
+
+    async def start(self, request: Request) -> Response: ...
+
+    async def bare_offer(self, request: Request) -> Response: ...
+
+    async def bare_candidates(self, request: Request) -> Response: ...
+
+    async def offer(self, request: Request) -> Response: ...
+
+    async def candidates(self, request: Request) -> Response: ...
+
+    async def state(self, request: Request) -> Response: ...
+
+    async def end(self, request: Request) -> Response: ...
+
+    async def socket(self, request: Request) -> Response: ...
+
+    def lines(self) -> list[Route]:
+        """Sockets of carriers that ask nobody first."""
         ...
 
 
@@ -84,13 +102,22 @@ class Routes:
         self._front = house.front
 
     def table(self) -> list[Route]:
+        calls = self._house.calls
         return [
             Route("/livez", self.livez),
             Route("/readyz", self.readyz),
             Route("/status", self.status),
             Route("/metrics", self.metrics),
             Route("/token", self._changing(self.token), methods=["POST"]),
-            *self._house.calls.routes(self._changing),
+            Route("/start", self._changing(calls.start), methods=["POST"]),
+            Route("/api/offer", self._changing(calls.bare_offer), methods=["POST"]),
+            Route("/api/offer", self._changing(calls.bare_candidates), methods=["PATCH"]),
+            Route("/sessions/{id}/api/offer", self._changing(calls.offer), methods=["POST"]),
+            Route("/sessions/{id}/api/offer", self._changing(calls.candidates), methods=["PATCH"]),
+            Route("/sessions/{id}", calls.state, methods=["GET"]),
+            Route("/sessions/{id}", self._changing(calls.end), methods=["DELETE"]),
+            Route("/ws/{id}", self._changing(calls.socket)),
+            *calls.lines(),
             *(self._house.phone.routes() if self._house.phone else []),
             Route("/drain", self._changing(self.drain), methods=["POST"]),
             Route("/open", self._changing(self.open), methods=["POST"]),

@@ -1,7 +1,7 @@
 """The paths of calls that run on the platform."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import JsonValue
@@ -10,13 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from voicedeploy.serve.access import Doorkeeper
-from voicedeploy.serve.answers import Handler, json_answer
+from voicedeploy.serve.answers import json_answer
 from voicedeploy.serve.body import parse_model, read_body
 from voicedeploy.serve.guests import to_its_release
 from voicedeploy.serve.peers import Peers
-from voicedeploy.serve.refusal import Refusal
-from voicedeploy.serve.requests import CandidatesRequest, OfferRequest, StartRequest
-from voicedeploy.serve.tokens import InvalidToken
+from voicedeploy.serve.refusal import Refusal, unknown_session
+from voicedeploy.serve.requests import CandidatesRequest, OfferRequest, StartRequest, speaks
 from voicedeploy.serve.upgrade import Taken
 from voicedeploy.serve.upstream.front import UpstreamFront
 
@@ -31,17 +30,8 @@ class UpstreamCalls:
         self._door = door
         self._peers = peers
 
-    def routes(self, changing: Callable[[Handler], Handler]) -> list[Route]:
-        return [
-            Route("/start", changing(self.start), methods=["POST"]),
-            Route("/api/offer", changing(self.bare_offer), methods=["POST"]),
-            Route("/api/offer", changing(self.bare_candidates), methods=["PATCH"]),
-            Route("/sessions/{id}/api/offer", changing(self.offer), methods=["POST"]),
-            Route("/sessions/{id}/api/offer", changing(self.candidates), methods=["PATCH"]),
-            Route("/ws/{id}", changing(self.socket)),
-            Route("/sessions/{id}", self.of_older, methods=["GET"]),
-            Route("/sessions/{id}", changing(self.of_older), methods=["DELETE"]),
-        ]
+    def lines(self) -> list[Route]:
+        return []
 
     async def start(self, request: Request) -> Response:
         wanted = parse_model(StartRequest, await read_body(request))
@@ -74,11 +64,13 @@ class UpstreamCalls:
         await to_its_release(self._peers, request, self._front.guests)
         return Taken()
 
-    async def of_older(self, request: Request) -> Response:
+    async def state(self, request: Request) -> Response:
         """How a call is, and its end: the platform tells that only to who holds its private key."""
         if answer := await self._peers.forward(request, b""):
             return answer
         raise Refusal(404, "elsewhere", "the call is the platform's, and ends when its client leaves")
+
+    end = state
 
     async def _begin(self, request: Request, transport: str | None, body: Mapping[str, JsonValue]) -> dict[str, Any]:
         """The token is spent before the platform is asked, so that it starts one call; refused, it is good again."""
@@ -86,14 +78,10 @@ class UpstreamCalls:
         caller = door.caller(request)
         door.may_start(caller)
         served = front.config.transport.kind
-        if transport not in (None, served):
-            raise Refusal(400, "wrong-transport", f"this bot is served over {served}, not {transport}")
+        speaks(served, transport)
         if front.draining:
             raise Refusal(503, "draining", "this release takes no new calls", retry_after_s=DRAINING_RETRY_S)
-        try:
-            door.started(caller)
-        except InvalidToken as error:
-            raise Refusal(503, "busy", error.message, retry_after_s=5) from error
+        door.started(caller)
         try:
             said = await front.platform.start(served, body)
         except BaseException:
@@ -109,7 +97,7 @@ class UpstreamCalls:
     async def _of_session(self, request: Request, body: bytes, question: Mapping[str, Any]) -> Response:
         id = str(request.path_params["id"])
         if not _ID.fullmatch(id):
-            raise Refusal(404, "unknown-session", "no such call here", hint="start a new one")
+            raise unknown_session()
         if not self._front.knows(id) and (answer := await self._peers.forward(request, body)):
             return answer
         return json_answer(await self._offer(request.method, id, question))
@@ -119,7 +107,7 @@ class UpstreamCalls:
             return json_answer(await self._offer(request.method, id, question))
         if answer := await self._peers.forward(request, body):
             return answer
-        raise Refusal(404, "unknown-session", "no such call here", hint="start a new one")
+        raise unknown_session()
 
     async def _offer(self, method: str, id: str, question: Mapping[str, Any]) -> dict[str, Any]:
         said = await self._front.platform.offer(method, id, question)

@@ -8,7 +8,7 @@ import httpx
 from pydantic import JsonValue
 
 from voicedeploy.serve.config import Upstream
-from voicedeploy.serve.refusal import Refusal
+from voicedeploy.serve.refusal import Refusal, wait_of
 
 # A cold start is held by the platform until there is an agent: "around 10 seconds is a best case" (docs.pipecat.ai,
 # 2026-08). The front's own limit for a request is a minute.
@@ -74,7 +74,7 @@ class Platform:
                 "busy",
                 f"{name} has no agent free",
                 hint="try again when a call has ended, or raise pool.max there",
-                retry_after_s=_seconds(answer.headers.get("retry-after", "")),
+                retry_after_s=wait_of(answer.headers.get("retry-after", ""), BUSY_RETRY_S),
             )
         if status in (401, 403):
             return Refusal(
@@ -108,7 +108,3 @@ class Platform:
         if isinstance(text, dict):
             text = text.get("message", "")
         return str(text).replace(self._key, "…")[:SAID_AT_MOST]
-
-
-def _seconds(said: str) -> float:
-    return min(float(said), 60.0) if said.isdigit() else BUSY_RETRY_S

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from voicedeploy.serve.child import ChildGone, Refused
 from voicedeploy.serve.config import FrontConfig
 from voicedeploy.serve.log import Log
-from voicedeploy.serve.refusal import Refusal
+from voicedeploy.serve.refusal import Refusal, wait_of
 from voicedeploy.serve.requests import StartRequest
 from voicedeploy.serve.session import Session
 
@@ -159,7 +159,7 @@ class Rooms:
                     "room-limit",
                     f"{self._title} takes no more requests now",
                     hint="try again; if it happens often, ask them for a higher limit",
-                    retry_after_s=_seconds(response.headers.get("retry-after", "")),
+                    retry_after_s=wait_of(response.headers.get("retry-after", ""), RETRY_S),
                 )
             case httpx.HTTPStatusError(response=response):
                 return self._service.explain(response)
@@ -196,8 +196,3 @@ def text(said: JsonValue, key: str) -> str:
 
 def _late(error: Exception) -> bool:
     return isinstance(error, TimeoutError | httpx.TimeoutException)
-
-
-def _seconds(said: str) -> float:
-    """What `Retry-After` says, as far as waiting for it makes sense."""
-    return min(float(said), 60.0) if said.isdigit() else RETRY_S
