@@ -10,7 +10,7 @@ from dataclasses import replace
 from voicedeploy import targets
 from voicedeploy.deployment import Deployment
 from voicedeploy.errors import NotReady
-from voicedeploy.network import BoundUdp, Offer, receives_media
+from voicedeploy.network import BoundUdp, Offer
 from voicedeploy.options import ports
 from voicedeploy.spec import Spec
 from voicedeploy_providers.fly.api import Ip, Machine, Port, Service
@@ -33,7 +33,7 @@ _UNPROVEN = (
 
 
 def wanted(spec: Spec, options: Options) -> bool:
-    return options.udp and receives_media(spec.transport.kind) and not spec.transport.relay_only
+    return options.udp and spec.receives_media and not spec.transport.relay_only
 
 
 def offer(spec: Spec, options: Options) -> Offer:

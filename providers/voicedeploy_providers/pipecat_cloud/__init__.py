@@ -14,6 +14,7 @@ from voicedeploy.plan import Call, Door, Plan, Remove, Step, Target, Upload, Wri
 from voicedeploy.provider import Finding, Secrets
 from voicedeploy.render import Artifact
 from voicedeploy.spec import Spec, Upstream
+from voicedeploy.transports import carried
 from voicedeploy.way import Way
 from voicedeploy_providers.pipecat_cloud import checks, leading
 from voicedeploy_providers.pipecat_cloud.api import NoKey, Places, Unanswered
@@ -25,7 +26,7 @@ from voicedeploy_providers.pipecat_cloud.records import CHANGED, Entry, book
 from voicedeploy_providers.pipecat_cloud.secrets import AgentSecrets
 from voicedeploy_providers.pipecat_cloud.seen import Seen, look
 from voicedeploy_providers.pipecat_cloud.target import AGENTS, BUILDS, SECRETS, Platform
-from voicedeploy_providers.pipecat_cloud.ways import CARRIERS, ROOMS, way
+from voicedeploy_providers.pipecat_cloud.ways import in_room, way
 
 _LIVE_S = 900.0
 _STORED_S = 120.0
@@ -95,7 +96,7 @@ class PipecatCloud:
         try:
             lowered = lower(spec, self._options, self._where())
             secrets = self.secrets(spec.bot.name).names()
-            called = self._organization(spec.bot.name) if spec.transport.kind in CARRIERS else ""
+            called = self._organization(spec.bot.name) if carried(spec.transport.kind) else ""
             known = checks.Known(secrets, called, chosen=bool(self._options.region), closely=self._closely)
             return checks.findings(lowered, self._cloud(), known)
         except Unanswered as error:
@@ -243,7 +244,7 @@ class PipecatCloud:
             *self._deploy(lowered, entry, seen),
             *self._forget(lowered.agent, entry, seen),
         ]
-        proved = want.transport.kind not in ROOMS
+        proved = not in_room(want.transport.kind)
         before = seen.live.release if seen.live else have.release if have else None
         return Plan(self.name, want.bot.name, before, entry.release, tuple(steps), verify=bool(steps) and proved)
 
@@ -325,7 +326,7 @@ class PipecatCloud:
             Step("✓", "ready", f"{found.release} takes calls", Call("GET", f"{AGENTS}/{agent}", wait_s=_LIVE_S)),
         )
         return Plan(
-            self.name, have.bot, have.release, found.release, steps, verify=Transport(found.transport) not in ROOMS
+            self.name, have.bot, have.release, found.release, steps, verify=not in_room(Transport(found.transport))
         )
 
     def _take_down(self, have: Deployment) -> Plan:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from voicedeploy import readiness
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
+from voicedeploy.transports import carried
 from voicedeploy_providers.pipecat_cloud.api import PipecatCloud
 from voicedeploy_providers.pipecat_cloud.distance import nearer, round_trips
 from voicedeploy_providers.pipecat_cloud.lowering import Lowered
 from voicedeploy_providers.pipecat_cloud.profiles import MINUTES_A_DAY, MOST_AGENTS, PROFILES, SESSION_S
-from voicedeploy_providers.pipecat_cloud.ways import CARRIERS, ROOMS, in_a_room, led_to
+from voicedeploy_providers.pipecat_cloud.ways import in_a_room, in_room, led_to
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def _session(spec: Spec) -> list[Finding]:
 def _way_in(lowered: Lowered, api: PipecatCloud, organization: str) -> list[Finding]:
     """Where callers are led to, and where no call from here can prove the bot."""
     kind = lowered.spec.transport.kind
-    if kind in ROOMS:
+    if in_room(kind):
         said = f"`up` cannot call the bot over {kind} there: it ends with the platform's word that it is ready"
         return [Finding("VD425", "warning", "proof", said, in_a_room(api.places, lowered.agent, kind))]
-    if kind in CARRIERS:
+    if carried(kind):
         where = led_to(api.places, lowered.recipe.region, kind, lowered.agent, organization)
         return [Finding("VD000", "ok", "way in", f"{kind} brings calls to {where}")]
     return []

@@ -2,16 +2,16 @@
 
 from voicedeploy.errors import UsageError
 from voicedeploy.spec import Spec, Upstream
+from voicedeploy.transports import carried
 from voicedeploy_providers.pipecat_cloud.api import Places
 from voicedeploy_providers.pipecat_cloud.options import Options
-from voicedeploy_providers.pipecat_cloud.ways import CARRIERS
 
 KEY = "PIPECAT_CLOUD_PUBLIC_KEY"
 
 
 def upstream(spec: Spec, options: Options, places: Places) -> Upstream:
     agent, kind = options.agent or spec.bot.name, spec.transport.kind
-    if kind not in CARRIERS:
+    if not carried(kind):
         return Upstream(url=places.agent(agent), key=KEY)
     missing = [name for name in ("region", "organization") if not getattr(options, name)]
     if missing:

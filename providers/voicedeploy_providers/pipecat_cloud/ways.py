@@ -1,12 +1,11 @@
 """How callers come to an agent over each transport, and whether one can be called from here."""
 
-from voicedeploy.network import Transport
+from voicedeploy.network import DialsOut, Transport, need
+from voicedeploy.transports import carried
 from voicedeploy.way import Way
 from voicedeploy_providers.pipecat_cloud.api import AgentRecord, Places
 from voicedeploy_providers.pipecat_cloud.options import Options
 
-ROOMS = frozenset({Transport.DAILY, Transport.LIVEKIT})
-CARRIERS = frozenset({Transport.TWILIO, Transport.TELNYX, Transport.PLIVO, Transport.EXOTEL})
 UNNAMED = "ORGANIZATION"
 """In what is shown where nobody knows the name."""
 
@@ -14,11 +13,15 @@ _COLD_S = 60.0
 """From nothing to a bot that answers; docs.pipecat.ai has 10 s at best, and a minute and more for big images."""
 
 
+def in_room(transport: Transport) -> bool:
+    return isinstance(need(transport), DialsOut)
+
+
 def way(options: Options, places: Places, agent: AgentRecord, transport: Transport) -> Way:
     cold_s = 0.0 if agent.current_revision.ready_replicas > agent.active_session_count else _COLD_S
-    if transport in ROOMS:
+    if in_room(transport):
         return Way(transport.value, closed=_ROOM, hint=in_a_room(places, agent.name, transport))
-    if transport not in CARRIERS:
+    if not carried(transport):
         return Way(transport.value, cold_s=cold_s)
     organization = options.organization or agent.organization
     if not organization:
