@@ -53,8 +53,11 @@ class Ours:
         (self._desk.root / "requirements.txt").write_text(REQUIREMENTS)
         self.deploy("the first")
 
-    def deploy(self, greeting: str) -> None:
+    def write(self, greeting: str) -> None:
         (self._desk.root / "bot.py").write_text(bot(greeting))
+
+    def deploy(self, greeting: str) -> None:
+        self.write(greeting)
         up = self._desk.up(self._host)
         if up.code:
             raise RuntimeError(f"up failed: {up}")

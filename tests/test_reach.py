@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from voicedeploy.reach import handshakes_ms
+from voicedeploy.reach import door, handshakes_ms
 
 
 @pytest.fixture
@@ -39,3 +39,17 @@ def test_who_never_answers_is_not_waited_for(silent: int) -> None:
 def test_nobody_there() -> None:
     assert handshakes_ms("127.0.0.1", 9) == []
     assert handshakes_ms("no-such-name.invalid", 80, patience_s=0.5) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("https://bot.example.org/a", ("bot.example.org", 443)),
+        ("wss://bot.example.org/ws", ("bot.example.org", 443)),
+        ("http://10.0.0.7", ("10.0.0.7", 80)),
+        ("http://[::1]:7860/", ("::1", 7860)),
+        ("", ("", 80)),
+    ],
+)
+def test_where_to_knock(url: str, where: tuple[str, int]) -> None:
+    assert door(url) == where

@@ -14,7 +14,7 @@ from tests.test_packages import LOCK
 from voicedeploy import spec, switching, transports
 from voicedeploy.init import Services
 from voicedeploy.init.make import artifacts_of
-from voicedeploy.network import NoUdp, Offer, OpenUdp, Transport
+from voicedeploy.network import BoundUdp, NoUdp, Offer, OpenUdp, Transport
 
 EXTRAS = "".join(
     f'{kind} = [{{ name = "pipecat-ai", extra = ["{transports.about(kind).extra}"] }}]\n' for kind in Transport
@@ -254,3 +254,12 @@ def test_what_changes_is_told_for_every_pair(root: Path, kind: Transport) -> Non
         assert said["turn"].startswith("1 servers" if kind is Transport.WEBRTC else f"`{kind}` uses none")
         assert "{url}" not in said["callers"] and "https://x.example/" in said["callers"]
         assert said["secrets"].count("(not set)") == len(transports.about(kind).secrets)
+
+
+def test_where_packets_come_to_an_address_of_their_own_no_firewall_is_spoken_of(root: Path) -> None:
+    from voicedeploy.cli.options import with_kind
+
+    new = with_kind(spec.load(root / "voicedeploy.toml"), Transport.WEBRTC)
+    offer = Offer(BoundUdp("some ports", "", "at an address of its own", ready=True))
+    said = {change.subject: change.message for change in switching.changes(new, new, offer, (), "")}
+    assert said["ports"] == "UDP for calls: some ports, at an address of its own"

@@ -2,6 +2,13 @@
 
 import socket
 import time
+from urllib.parse import urlsplit
+
+
+def door(url: str) -> tuple[str, int]:
+    """Its host ("" where it names none) and its port, the one of its scheme where it names none."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme in ("https", "wss") else 80)
 
 
 def handshakes_ms(host: str, port: int, *, times: int = 3, patience_s: float = 3.0) -> list[float]:

@@ -12,7 +12,17 @@ from voicedeploy import packages, project, transports
 from voicedeploy.editing import with_kind
 from voicedeploy.errors import NotReady
 from voicedeploy.lint import Fault
-from voicedeploy.network import DialsOut, Offer, OpenUdp, ServesHttp, ServesMedia, Transport, need, receives_media
+from voicedeploy.network import (
+    BoundUdp,
+    DialsOut,
+    Offer,
+    OpenUdp,
+    ServesHttp,
+    ServesMedia,
+    Transport,
+    need,
+    receives_media,
+)
 from voicedeploy.spec import Spec
 
 
@@ -137,8 +147,13 @@ def _packages(old: Spec, new: Spec) -> str:
 
 def _ports(before: Transport, after: Transport, offer: Offer) -> str:
     if receives_media(after):
-        which = f" {offer.udp_in.ports}" if isinstance(offer.udp_in, OpenUdp) else ""
-        return f"UDP{which} for calls, and open in the firewall"
+        match offer.udp_in:
+            case OpenUdp(ports=ports):
+                return f"UDP {ports} for calls, and open in the firewall"
+            case BoundUdp(ports=ports, conditions=where):
+                return f"UDP for calls: {ports}, {where}"
+            case _:
+                return "UDP for calls, and open in the firewall"
     if receives_media(before):
         return "no UDP range any more; a firewall that `up` opened is closed after the last call on it"
     return "no UDP range, as before"

@@ -4,9 +4,8 @@ import time
 from collections.abc import Iterable, Mapping
 from statistics import median
 from threading import Thread
-from urllib.parse import urlsplit
 
-from voicedeploy.reach import handshakes_ms
+from voicedeploy.reach import door, handshakes_ms
 from voicedeploy_providers.pipecat_cloud.api import Places
 
 NEARER_MS = 50.0
@@ -20,9 +19,8 @@ def round_trips(places: Places, regions: Iterable[str]) -> dict[str, float | Non
     found: dict[str, float | None] = dict.fromkeys(regions)
 
     def measure(region: str) -> None:
-        parts = urlsplit(places.regional(region))
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        if took := handshakes_ms(parts.hostname or "", port, times=_TIMES, patience_s=_PATIENCE_S):
+        host, port = door(places.regional(region))
+        if took := handshakes_ms(host, port, times=_TIMES, patience_s=_PATIENCE_S):
             found[region] = median(took)
 
     # Not by an executor, which would wait for a name that is looked up for minutes.
