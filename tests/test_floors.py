@@ -9,7 +9,7 @@ from voicedeploy import beside
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "network", "units", "stun", "turn", "beside", "api", "way", "reach", "section", "servers"},
+    {"ask", "errors", "network", "units", "stun", "turn", "beside", "api", "way", "reach", "section", "servers"},
     {"spec", "plan", "deployment", "project", "targets", "transports", "packages"},
     {"render", "options", "environment", "editing", "lint"},
     {"init", "front", "image"},

@@ -10,7 +10,7 @@ FOLDER = Path(voicedeploy.__file__).parents[1]
 LOCK = "voicedeploy/data/host.lock"
 """Its packages, with hashes."""
 ROOMS = ("serve", "call")
-ALONE = ("__init__.py", "errors.py", "way.py", "data/host.lock")
+ALONE = ("__init__.py", "ask.py", "errors.py", "way.py", "data/host.lock")
 
 
 def files() -> tuple[str, ...]:

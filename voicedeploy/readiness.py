@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 
 from voicedeploy import packages, project, relays, transports
 from voicedeploy.errors import NotReady
-from voicedeploy.lint import lint
 from voicedeploy.network import receives_media
 from voicedeploy.provider import Finding
 from voicedeploy.spec import Spec
@@ -53,6 +52,8 @@ def _bot(spec: Spec) -> list[Finding]:
 
 
 def _lint(spec: Spec) -> list[Finding]:
+    from voicedeploy.lint import lint  # not for the commands that only look
+
     return [
         Finding(
             fault.code,

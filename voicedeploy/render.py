@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 
 @dataclass(frozen=True)
 class Artifact:
@@ -33,6 +31,8 @@ def _quote(value: object) -> str:
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """The text of `templates/<template>`; a name the template uses and `values` lacks is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     env = Environment(
         loader=FileSystemLoader(templates()),
         undefined=StrictUndefined,

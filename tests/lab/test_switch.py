@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import tests.serve.rooms
+from tests.lab import warm
 from tests.lab.local import Place
 from tests.serve.rooms import daily_standin
 from tests.serve.rooms.daily_standin import Daily
@@ -42,6 +43,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     place = Place(tmp_path_factory.mktemp("switch"), udp="21040-21047")
     place.talker()
     (place.root / "requirements.txt").write_text("pipecat-ai[webrtc,websocket]==1.14.0\n")
+    warm.furnish(place.root, place.state)
     secrets = tmp_path_factory.mktemp("secrets") / "env"
     secrets.write_text(SECRETS)
     try:
@@ -74,6 +76,7 @@ async def test_by_the_phone_and_a_room_and_back(tmp_path: Path) -> None:
     place.talker()
     shutil.copy(Path(tests.serve.rooms.__file__).with_name("stub_daily.py"), place.root / "daily.py")
     (place.root / "requirements.txt").write_text("pipecat-ai[webrtc,websocket,daily]==1.14.0\n")
+    warm.furnish(place.root, place.state)
     (tmp_path / "stub").mkdir()
     bot = (place.root / "bot.py").read_bytes()
     daily = Daily()

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.lab import warm
 from tests.lab.local import Place
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -265,6 +266,7 @@ def test_more_callers_than_slots_are_told_so(live: Place) -> None:
 def test_down_leaves_nothing(tmp_path: Path) -> None:
     place = Place(tmp_path, udp="21010-21017")
     place.talker()
+    warm.furnish(place.root, place.state)
     try:
         assert place.run("up", "--no-call").code == 0
         release = place.status()["release"]

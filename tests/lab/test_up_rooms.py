@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tests.serve.rooms
+from tests.lab import warm
 from tests.lab.local import Place, Result
 from tests.serve.rooms import daily_standin
 from tests.serve.rooms.daily_standin import Daily
@@ -32,6 +33,7 @@ async def place_of(folder: Path) -> AsyncIterator[tuple[Place, Daily]]:
     shutil.copy(HERE / "bot.py", place.root)
     shutil.copy(HERE / "stub_daily.py", place.root / "daily.py")
     (place.root / "requirements.txt").write_text("pipecat-ai[daily,websocket]==1.14.0\n")
+    warm.furnish(place.root, place.state)
     (folder / "stub").mkdir()
     async with standing(daily):
         try:

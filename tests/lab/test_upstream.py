@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import warm
 from tests.lab.local import Place, Result
 from tests.providers.pipecat_cloud.standin import Standin
 from voicedeploy.project import release
@@ -33,6 +34,7 @@ def standin() -> Iterator[Standin]:
 def place(standin: Standin, tmp_path: Path) -> Iterator[Place]:
     made = Place(tmp_path, udp="21860-21867")
     made.talker()
+    warm.furnish(made.root, made.state)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in standin.environment().items():
             patch.setenv(name, value)

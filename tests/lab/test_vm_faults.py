@@ -129,8 +129,8 @@ def test_a_bot_that_needs_a_library_of_the_system(desk: Desk, home: Host) -> Non
         desk.write()
 
 
-def test_a_full_disk_leaves_what_is_live_alone(make_host: MakeHost, tmp_path: Path) -> None:
-    host = make_host("full", disk="2600M")
+def test_a_full_disk_leaves_what_is_live_alone(warm_host: MakeHost, tmp_path: Path) -> None:
+    host = warm_host("full", disk="2600M")
     desk = Desk(tmp_path)
     desk.add(host)
     up = desk.up(host, "--no-call")
@@ -185,8 +185,8 @@ def test_a_port_of_the_web_that_somebody_has(make_host: MakeHost, tmp_path: Path
     assert host.run("ls /opt").stdout.strip() == ""
 
 
-def test_the_first_of_two_hosts_is_the_canary(make_host: MakeHost, tmp_path: Path) -> None:
-    first, second = make_host("first"), make_host("second")
+def test_the_first_of_two_hosts_is_the_canary(warm_host: MakeHost, tmp_path: Path) -> None:
+    first, second = warm_host("first"), warm_host("second")
     desk = Desk(tmp_path)
     for host in (first, second):
         desk.add(host)

@@ -29,9 +29,9 @@ ROOT = "/var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
 
 
 @pytest.fixture
-def target(make_host: MakeHost) -> Host:
-    """A bare host that trusts an authority nobody else knows; `authority` is where its root certificate is."""
-    ca, host = make_host("ca"), make_host("talk")
+def target(make_host: MakeHost, warm_host: MakeHost) -> Host:
+    """A host that trusts an authority nobody else knows; `authority` is where its root certificate is."""
+    ca, host = make_host("ca"), warm_host("talk")
     ca.run("apt-get install -y -qq --no-install-recommends caddy")
     ca.run(f"cat > /etc/caddy/Caddyfile <<'E'\n{AUTHORITY}E\necho '{host.address} bot.lab' >> /etc/hosts")
     ca.run("systemctl restart caddy")

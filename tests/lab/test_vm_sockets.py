@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import hosts
+from tests.lab import hosts, warm
 from tests.lab.hosts import Host
 from tests.lab.ssh import Desk, only_unit, unbroken, until
 
@@ -46,7 +46,7 @@ def reloads(host: Host) -> int:
 @pytest.fixture(scope="module")
 def home(lab: object) -> Iterator[Host]:
     """With Debian's Caddy."""
-    host = hosts.make("switchboard")
+    host = warm.host("switchboard")
     yield host
     hosts.drop(host)
 
@@ -91,7 +91,7 @@ def test_what_would_cut_sockets_is_refused_while_one_is_open(desk: Desk, home: H
 
 
 def test_sockets_live_on_when_caddy_reads_its_files(lab: object, tmp_path: Path) -> None:
-    host = hosts.make("newer")
+    host = warm.host("newer")
     try:
         newer_caddy(host, tmp_path)
         desk = phones(host, tmp_path / "desk")

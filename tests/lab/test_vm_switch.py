@@ -11,7 +11,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 import tests.serve.rooms
-from tests.lab import hosts
+from tests.lab import hosts, warm
 from tests.lab.hosts import Host, network
 from tests.lab.ssh import Desk, run_of, until
 from tests.serve.rooms import daily_standin
@@ -31,7 +31,7 @@ SENTENCES = 14
 
 @pytest.fixture(scope="module")
 def walled(lab: object) -> Iterator[Host]:
-    host = hosts.make("walled", firewall="ufw")
+    host = warm.host("walled", firewall="ufw")
     yield host
     hosts.drop(host)
 

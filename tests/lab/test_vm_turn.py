@@ -48,8 +48,8 @@ async def sent(host: Host, peer: str, credentials: tuple[str, str], way: str) ->
     return 0
 
 
-def test_a_relay_comes_and_goes_with_the_bot(make_host: MakeHost, tmp_path: Path) -> None:
-    host = make_host("relayed")
+def test_a_relay_comes_and_goes_with_the_bot(warm_host: MakeHost, tmp_path: Path) -> None:
+    host = warm_host("relayed")
     desk = Desk(tmp_path)
     desk.add(host)
     desk.write(spec=SPEC)

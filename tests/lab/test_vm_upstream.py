@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import hosts
+from tests.lab import hosts, warm
 from tests.lab.hosts import Host, network
 from tests.lab.ssh import Desk, run_of, until
 from tests.providers.pipecat_cloud.standin import Standin
@@ -18,7 +18,7 @@ ELSEWHERE = '[upstream]\nprovider = "pipecat-cloud"\n'
 
 @pytest.fixture(scope="module")
 def home(lab: object) -> Iterator[Host]:
-    host = hosts.make("home", firewall="ufw")
+    host = warm.host("home", firewall="ufw")
     yield host
     hosts.drop(host)
 

@@ -7,7 +7,7 @@ from voicedeploy_providers.fly.api import App
 
 _LONGEST_S = 55
 """So long one request to run something may take."""
-ASK = "voicedeploy.serve.ask"
+ASK = "voicedeploy.ask"
 
 
 def run(app: App, machine: str, argv: tuple[str, ...], *, timeout_s: float = _LONGEST_S, nonce: str = "") -> str:

@@ -1,10 +1,10 @@
 """The fronts of a bot that run on this machine now, as they themselves tell it."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
+from voicedeploy.ask import ask
 from voicedeploy_providers.local.machine import running
 from voicedeploy_providers.local.places import Places
 
@@ -51,9 +51,9 @@ def front(places: Places, release: str) -> Front | None:
 
 
 def _get(socket: str, path: str) -> dict[str, Any]:
+    _, text = ask("GET", path, socket, timeout_s=3)
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=3) as client:
-            said = client.get(f"http://front{path}").json()
-    except (httpx.HTTPError, ValueError):
+        said = json.loads(text)
+    except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

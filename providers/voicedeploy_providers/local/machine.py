@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import psutil
 
 from voicedeploy import environment, front
+from voicedeploy.ask import ask as ask_front
 from voicedeploy.errors import StepFailed
 from voicedeploy.plan import Action, Call, Command, Prove, Publish, Question, Remove, Start, Stop, Upload, Write
 
@@ -91,22 +92,20 @@ class Machine:
 
     def _call(self, call: Call) -> str:
         until = time.monotonic() + call.wait_s
-        transport = httpx.HTTPTransport(uds=call.socket) if call.socket else None
-        with httpx.Client(transport=transport, timeout=10) as client:
-            while True:
-                try:
-                    answer = client.request(call.method, call.url, json=call.body)
-                except httpx.TransportError as error:
-                    failure = StepFailed(f"{call.method} {call.url}: {error or type(error).__name__}")
-                else:
-                    if answer.status_code == 200:
-                        return answer.text
-                    failure = front.refusal(call, answer.status_code, answer.text)
-                    if front.final(answer.status_code, answer.text):
-                        raise failure
-                if time.monotonic() >= until:
-                    raise StepFailed(failure.message, hint=failure.hint, log=failure.log or tail(call.log))
-                time.sleep(0.05)
+        body = b"" if call.body is None else json.dumps(dict(call.body)).encode()
+        while True:
+            status, said = ask_front(call.method, urlsplit(call.url).path, call.socket, body, timeout_s=10)
+            if status == 200:
+                return said
+            if status:
+                failure = front.refusal(call, status, said)
+                if front.final(status, said):
+                    raise failure
+            else:
+                failure = StepFailed(f"{call.method} {call.url}: {said}")
+            if time.monotonic() >= until:
+                raise StepFailed(failure.message, hint=failure.hint, log=failure.log or tail(call.log))
+            time.sleep(0.05)
 
     def _write(self, write: Write) -> None:
         path = Path(write.path)

@@ -58,6 +58,6 @@ for path in "$root"/bots/*; do
 done
 newest=$(ls -1dt "$root"/engine/*/ready 2>/dev/null | head -n 1)
 newest=${newest%/ready}
-[ -n "$newest" ] && "$newest/.venv/bin/python" -I "$newest/voicedeploy/serve/ask.py" fronts /run/voicedeploy |
+[ -n "$newest" ] && "$newest/.venv/bin/python" -I "$newest/voicedeploy/ask.py" fronts /run/voicedeploy |
   while read -r line; do printf 'front\t%s\n' "$line"; done
 exit 0

@@ -93,7 +93,7 @@ class Machine:
         body = json.dumps(call.body).encode() if call.body is not None else b""
         path = "/" + call.url.split("/", 3)[3]
         done = self._shell.run(
-            'exec "$1/.venv/bin/python" -I "$1/voicedeploy/serve/ask.py" call "$2" "$3" "$4" "$5" "$6"',
+            'exec "$1/.venv/bin/python" -I "$1/voicedeploy/ask.py" call "$2" "$3" "$4" "$5" "$6"',
             args=(places.engine(self._engine), call.method, path, call.socket, f"{call.wait_s:g}", call.log),
             stdin=body,
             timeout_s=call.wait_s + 60,

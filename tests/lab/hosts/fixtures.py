@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Protocol, Unpack
 
 import pytest
@@ -25,13 +26,19 @@ def lab() -> Iterator[None]:
 @pytest.fixture
 def make_host(lab: None) -> Iterator[MakeHost]:
     """Makes hosts that are dropped when the test ends."""
+    with dropped_at_last(hosts.make) as make:
+        yield make
+
+
+@contextmanager
+def dropped_at_last(make: MakeHost) -> Iterator[MakeHost]:
     made: list[Host] = []
 
-    def make(name: str, **options: Unpack[Options]) -> Host:
-        made.append(hosts.make(name, **options))
+    def one(name: str, **options: Unpack[Options]) -> Host:
+        made.append(make(name, **options))
         return made[-1]
 
-    yield make
+    yield one
     if made:
         with ThreadPoolExecutor(len(made)) as pool:
             list(pool.map(hosts.drop, made))

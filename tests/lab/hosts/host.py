@@ -158,7 +158,7 @@ def _process(folder: Path, file: str, *named: str) -> int | None:
 
 
 def _supervisor(folder: Path) -> int | None:
-    return _process(folder, "supervisor.pid", str(SUPERVISE), str(folder))
+    return _process(folder, "supervisor.pid", str(folder))  # of another checkout it may be, too
 
 
 def _nspawn(folder: Path) -> int | None:

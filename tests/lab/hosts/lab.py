@@ -35,6 +35,8 @@ class Options(TypedDict, total=False):
     """False: it has only an IPv6 address, and no way out of the lab. Default: True."""
     firewall: Literal["ufw"] | None
     """`ufw`: enabled, and only port 22 is open. Default: none is installed."""
+    over: Path | None
+    """A folder like `/` with what is on it beside its system. Default: nothing is."""
     netns: str | None
     """An existing network namespace to live in, whose address, routes and rules are the caller's: they outlast the
     host's boots, and pulling the plug closes its connections. Default: one of its own."""
@@ -138,7 +140,8 @@ def _make(name: str, folder: Path, base: Path, key: Path, options: Options) -> H
         network.sh("mount", "-t", "tmpfs", "-o", f"size={disk},mode=755", "voicedeploy-lab", str(folder / "disk"))
     for part in ("upper", "work"):
         (folder / "disk" / part).mkdir()
-    layers = f"lowerdir={base},upperdir={folder}/disk/upper,workdir={folder}/disk/work"
+    below = f"{over}:{base}" if (over := options.get("over")) else str(base)
+    layers = f"lowerdir={below},upperdir={folder}/disk/upper,workdir={folder}/disk/work"
     network.sh(
         "mount", "-t", "overlay", "-o", layers, "voicedeploy-lab", str(folder / "root"),
         what="no overlay can be mounted here",
