@@ -10,7 +10,6 @@ from voicedeploy.call.account import Account, Clock
 from voicedeploy.call.callee import Callee
 from voicedeploy.call.conversation import Conversation
 from voicedeploy.call.lines import Line, open_line
-from voicedeploy.call.lines.webrtc import warm_up as warm_up_webrtc
 from voicedeploy.call.options import CallOptions
 from voicedeploy.call.room import ROOMS, attend
 from voicedeploy.call.run import Failure, Run
@@ -58,7 +57,11 @@ async def settled(target: Callee, options: CallOptions) -> CallOptions:
 async def warm_up(transport: str = ASSUMED) -> None:
     """Everything that the first call of a process would pay for."""
     if transport == ASSUMED:
-        await warm_up_webrtc()
+        from voicedeploy.call.lines import webrtc
+
+        await webrtc.warm_up()
+    elif transport not in ROOMS:
+        import voicedeploy.call.lines.socket.wires  # noqa: F401
 
 
 async def place(target: Callee, script: Script, options: CallOptions, progress: Tell | None) -> Run:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -186,8 +186,3 @@ class SocketLine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def over(wire: Callable[[], Wire]) -> Callable[[Callee, CallOptions], SocketLine]:
-    """Lines that speak this protocol."""
-    return lambda target, options: SocketLine(target, options, wire())
