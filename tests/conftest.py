@@ -14,14 +14,18 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 GROUPS = {
     "patience": ("serve/test_patience",),
     "quiet": (),
-    "compare": ("lab/test_compare", "comparing/"),
     "hosts": ("lab/test_hosts", "lab/test_vm.py", "lab/test_vm_contract", "lab/test_vm_faults"),
-    "ups": ("lab/test_up", "lab/test_switch", "lab/test_demo"),
-    "killed": ("lab/test_fly_killed", "lab/test_pipecat_cloud"),
-    "more-hosts": ("lab/test_vm",),
+    "compare": ("lab/test_compare", "comparing/"),
+    "ups": ("lab/test_up.", "lab/test_upstream", "lab/test_switch"),
+    "killed": ("lab/test_fly_killed",),
     "images": ("lab/test_image", "lab/test_fly_image", "lab/test_fly_dockerfile"),
-    "platforms": ("lab/test_fly",),
+    "more-hosts": ("lab/test_vm",),
+    "fly": ("lab/test_fly",),
+    "pipecat-cloud": ("lab/test_pipecat_cloud",),
     "networks": ("lab/test_nat", "lab/test_turn"),
+    "demo": ("lab/test_demo", "lab/test_up_rooms", "lab/test_wheel", "init/"),
+    "bots": ("call/",),
+    "pages": ("lab/test_page",),
     "machine": ("",),
 }
 
