@@ -28,7 +28,7 @@ from voicedeploy import beside, environment
 from voicedeploy import spec as specs
 from voicedeploy.plan import Command
 
-BOTS = ("talker", "second")
+BOT = "talker"
 """Whose environment a warm host has."""
 
 
@@ -49,7 +49,7 @@ def furnish(project: Path, state: Path) -> None:
 
 
 def host(name: str, **options: Unpack[Options]) -> Host:
-    """One on which uv, this front and the environments of `BOTS` are there already, of which none is deployed."""
+    """One on which uv, this front and the environment of `BOT` are there already, which is not deployed."""
     options["over"] = _kept(f"host-{beside.identity()}-{uv_version()}", _install)
     return hosts.make(name, **options)
 
@@ -64,7 +64,7 @@ def warm_host(lab: None) -> Iterator[MakeHost]:
 def _install(folder: Path) -> None:
     _forget_hosts()
     with tempfile.TemporaryDirectory(prefix="vdl-") as scratch:
-        desk = Desk(Path(scratch) / "desk", BOTS[0])
+        desk = Desk(Path(scratch) / "desk", BOT)
         host = hosts.make("warming")
         try:
             desk.add(host)
@@ -74,8 +74,7 @@ def _install(folder: Path) -> None:
             there = folder / ROOT.lstrip("/")
             for name in ("uv", "engine"):
                 _link(made / name, there / name)
-            for bot in BOTS:
-                _link(made / "bots" / BOTS[0] / "envs", there / "bots" / bot / "envs")
+            _link(made / "bots" / BOT / "envs", there / "bots" / BOT / "envs")
         finally:
             hosts.drop(host)
 
