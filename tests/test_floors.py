@@ -1,6 +1,7 @@
 """The floors of the house: what may import what."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,11 @@ def test_providers_know_the_floors_below_and_not_each_other(path: Path) -> None:
     for name in imports(path):
         if name.startswith("voicedeploy_providers."):
             assert name.split(".")[1] == parts[0].removesuffix(".py")
+
+
+def test_newcomers_are_told_the_same() -> None:
+    told = re.findall(r"^\| \d \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    assert told == [" ".join(f"`{name}`" for name in sorted(floor)) for floor in FLOORS]
 
 
 def test_the_worker_needs_nothing_of_ours() -> None:
