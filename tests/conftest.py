@@ -12,10 +12,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 # What of the lab may run beside each other, the longest first. Within a group tests take turns: they share what they
 # have made, and measure.
 GROUPS = {
-    "patience": ("serve/test_patience",),
-    "quiet": (),
     "hosts": ("lab/test_hosts", "lab/test_vm.py", "lab/test_vm_contract", "lab/test_vm_faults"),
-    "compare": ("lab/test_compare", "comparing/"),
     "ups": ("lab/test_up.", "lab/test_upstream", "lab/test_switch"),
     "killed": ("lab/test_fly_killed",),
     "images": ("lab/test_image", "lab/test_fly_image", "lab/test_fly_dockerfile"),
@@ -28,18 +25,24 @@ GROUPS = {
     "pages": ("lab/test_page",),
     "machine": ("",),
 }
+# What listens for gaps, or compares, while nothing else runs.
+QUIET = {
+    "compare": ("lab/test_compare",),
+    "quiet": ("lab/",),
+    "patience": ("serve/",),
+    "rounds": ("comparing/",),
+}
 
 
 def group(nodeid: str, markers: str) -> str:
     """`markers`: the expression by which tests were chosen."""
     path = nodeid.removeprefix("tests/")
-    if markers == "lab and quiet":
-        return "patience" if path.startswith(GROUPS["patience"]) else "quiet"
-    return next(name for name, begins in GROUPS.items() if path.startswith(begins))
+    named = QUIET if markers == "lab and quiet" else GROUPS
+    return next(name for name, begins in named.items() if path.startswith(begins))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    order = list(GROUPS)
+    order = [*QUIET, *GROUPS]
     items.sort(key=lambda item: order.index(group(item.nodeid, config.option.markexpr)))
 
 

@@ -84,10 +84,10 @@ def test_secrets_are_in_no_command_line_and_in_no_file(shell: Shell) -> None:
     secret = "s3cret-of-the-test"  # noqa: S105
     seen: list[str] = []
     thread = threading.Thread(
-        target=lambda: shell.run(f"x={secret}; cat >/dev/null; sleep 1", args=[secret], stdin=secret.encode())
+        target=lambda: shell.run(f"x={secret}; cat >/dev/null; sleep 1.0471", args=[secret], stdin=secret.encode())
     )
     thread.start()
-    until(lambda: "sleep 1" in commands())
+    until(lambda: "sleep 1.0471" in commands())  # nobody else's
     while thread.is_alive():
         seen.append(commands())
     thread.join()
