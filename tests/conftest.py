@@ -30,7 +30,7 @@ QUIET = {
     "compare": ("lab/test_compare",),
     "quiet": ("lab/",),
     "patience": ("serve/",),
-    "rounds": ("comparing/",),
+    "rounds": ("",),
 }
 
 
