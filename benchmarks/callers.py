@@ -1,20 +1,17 @@
 """Calls that begin one after another and then go on at once, from processes that do nothing else."""
 
 import asyncio
-import json
 import os
-import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-import voicedeploy
 from voicedeploy.call import Callee, CallOptions, Run, Script, Turn, worker
 from voicedeploy.call.audio import FRAME_S, Speech, silence
+from voicedeploy.call.spread import began, end, next_event, stdin
 
 PER_PROCESS = 4
 """Calls of one process: an interpreter that is hardly ever busy when a packet is due."""
@@ -52,17 +49,19 @@ async def together(
 ) -> Calls:
     """`sessions` calls, each begun `stagger_s` after the one before, so that not all their turns end at once.
 
-    CPU is watched for `watch_s` from a second after the last call has begun. Raises TimeoutError, RuntimeError.
+    CPU is watched for `watch_s` from a second after the last call has begun. Raises TimeoutError, StepFailed.
     """
     processes: list[Process] = []
     try:
         for _ in range(-(-sessions // PER_PROCESS)):
-            processes.append(await _caller(cores))
+            processes.append(await began())
+            if cores:
+                os.sched_setaffinity(processes[-1].pid, cores)
         async with asyncio.timeout(READY_S):
             for process in processes:
-                _stdin(process).write(worker.job(callee, script, options))
+                stdin(process).write(worker.job(callee, script, options))
             for process in processes:
-                await _next(process)
+                await next_event(process)
         numbers: dict[Process, list[int]] = {process: [] for process in processes}
         for number in range(sessions):
             process = processes[number % len(processes)]
@@ -70,7 +69,7 @@ async def together(
         async with asyncio.timeout(LONGEST_S):
             collecting = [asyncio.ensure_future(_collect(process, len(mine))) for process, mine in numbers.items()]
             for number in range(sessions):
-                _stdin(processes[number % len(processes)]).write(worker.calls([number]))
+                stdin(processes[number % len(processes)]).write(worker.calls([number]))
                 await asyncio.sleep(stagger_s)
             caller, server, others = await _watched(processes, server_cpu_s, watch_s) if watch_s else (0.0, 0.0, 0.0)
             runs: dict[int, Run] = {}
@@ -79,7 +78,7 @@ async def together(
         return Calls(tuple(runs[number] for number in sorted(runs)), caller / sessions, server / sessions, others)
     finally:
         for process in processes:
-            await _end(process)
+            await end(process)
 
 
 async def _watched(processes: Sequence[Process], server_cpu_s: Any, watch_s: float) -> tuple[float, float, float]:
@@ -103,43 +102,10 @@ async def _watched(processes: Sequence[Process], server_cpu_s: Any, watch_s: flo
     return 100 * caller / passed, 100 * server / passed, 100 * (machine - caller - server) / passed
 
 
-async def _caller(cores: Sequence[int]) -> Process:
-    path = os.pathsep.join(filter(None, [str(Path(voicedeploy.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "voicedeploy.call",
-        stdin=PIPE, stdout=PIPE, limit=worker.LONGEST_LINE, env={**os.environ, "PYTHONPATH": path},
-        preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
-    )  # fmt: skip
-
-
 async def _collect(process: Process, count: int) -> dict[int, Run]:
     done: dict[int, Run] = {}
     while len(done) < count:
-        event = await _next(process)
+        event = await next_event(process)
         if "run" in event:
             done[event["call"]] = worker.RUN.validate_python(event["run"])
     return done
-
-
-async def _next(process: Process) -> dict[str, Any]:
-    assert process.stdout
-    line = await process.stdout.readline()
-    if not line:
-        raise RuntimeError("a process of the caller died")
-    event: dict[str, Any] = json.loads(line)
-    return event
-
-
-def _stdin(process: Process) -> asyncio.StreamWriter:
-    assert process.stdin
-    return process.stdin
-
-
-async def _end(process: Process) -> None:
-    _stdin(process).close()
-    try:
-        async with asyncio.timeout(5):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()

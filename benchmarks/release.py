@@ -65,6 +65,17 @@ class Listener(Thread):
     def run(self) -> None:
         asyncio.run(self._listen())
 
+    def until_ready(self) -> None:
+        if not self.ready.wait(30):
+            raise RuntimeError("nobody was there before")
+
+    def until_live(self) -> float:
+        """When the call began that `heard` greeted, by the monotonic clock."""
+        self.join()
+        if self.live_at is None:
+            raise RuntimeError(f"the new code was not heard within {LIVE_WITHIN_S:.0f} s")
+        return self.live_at
+
     async def _listen(self) -> None:
         until = time.monotonic() + LIVE_WITHIN_S
         nobody_since: float | None = None
@@ -104,20 +115,17 @@ def measure_one(way: Way, number: int, sentences: int) -> Deploy:
     talk, listener = Talk(callee, sentences), Listener(callee, greeting)
     talk.start()
     listener.start()
-    if not listener.ready.wait(30):
-        raise RuntimeError(f"{way.name}: nobody was there before")
+    listener.until_ready()
     time.sleep(5)
     began = time.monotonic()
     way.deploy(greeting)
     command_s = time.monotonic() - began
-    listener.join()
+    live_at = listener.until_live()
     talk.join()
-    if listener.live_at is None:
-        raise RuntimeError(f"{way.name}: the new code was not heard within {LIVE_WITHIN_S:.0f} s")
     made = talk.made
     cut = len(made.turns) < sentences or not all(turn.voice_to_voice_ms is not None for turn in made.turns)
     found = Deploy(
-        live_s=listener.live_at - began,
+        live_s=live_at - began,
         away_s=listener.away_s,
         command_s=command_s,
         cut=cut,

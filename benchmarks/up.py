@@ -72,15 +72,11 @@ def one(ours: Ours, desk: Desk, host: hosts.Host, number: int) -> Up:
     greeting = f"release {number}"
     listener = Listener(ours.callee(), greeting)
     listener.start()
-    if not listener.ready.wait(30):
-        raise RuntimeError("nobody was there before")
+    listener.until_ready()
     ours.write(greeting)
     began = time.monotonic()
     up = typed(desk, host)
-    listener.join()
-    if listener.live_at is None:
-        raise RuntimeError("the new release was not heard")
-    return Up(up.seconds, up.steps, listener.live_at - began)
+    return Up(up.seconds, up.steps, listener.until_live() - began)
 
 
 def outcome(changed: Sequence[Up], unchanged: Sequence[Up]) -> Outcome:

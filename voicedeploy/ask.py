@@ -47,7 +47,7 @@ def call(method: str, path: str, unix: str, wait_s: float, unit: str, body: byte
     looked = time.monotonic()
     while True:
         status, said = ask(method, path, unix, body)
-        if 0 < status < 500 or _object(said).get("reason") == "failed" or time.monotonic() >= until:
+        if 0 < status < 500 or object_in(said).get("reason") == "failed" or time.monotonic() >= until:
             break
         if unit and not status and time.monotonic() > looked + 0.5:
             looked = time.monotonic()
@@ -68,11 +68,17 @@ def fronts(folder: str) -> None:
         status, said = ask("GET", "/status", str(path), timeout_s=3)
         if status == 200:
             _, ready = ask("GET", "/readyz", str(path), timeout_s=3)
-            line = {"bot": path.parts[-3], "release": path.parts[-2], "ready": _object(ready), "status": _object(said)}
+            line = {
+                "bot": path.parts[-3],
+                "release": path.parts[-2],
+                "ready": object_in(ready),
+                "status": object_in(said),
+            }
             sys.stdout.write(json.dumps(line) + "\n")
 
 
-def _object(text: str) -> dict[str, Any]:
+def object_in(text: str) -> dict[str, Any]:
+    """What a front says; {} for anything else than a JSON object."""
     try:
         said = json.loads(text)
     except ValueError:

@@ -1,11 +1,9 @@
 """What a provider has to know of the front: the file it starts from, and what its answers mean."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from voicedeploy import environment
+from voicedeploy.ask import object_in
 from voicedeploy.errors import StepFailed
 from voicedeploy.plan import Call
 from voicedeploy.render import render
@@ -60,7 +58,7 @@ def config(spec: Spec, release: str, seat: Seat) -> str:
 
 def refusal(call: Call, status: int, text: str) -> StepFailed:
     """What an answer that is not 200 means for a step."""
-    said = _json(text)
+    said = object_in(text)
     if said.get("reason") == "failed":
         where = f"{said['where']}  " if said.get("where") else ""
         return StepFailed(
@@ -76,12 +74,4 @@ def refusal(call: Call, status: int, text: str) -> StepFailed:
 
 def final(status: int, text: str) -> bool:
     """Waiting longer cannot help."""
-    return status < 500 or _json(text).get("reason") == "failed"
-
-
-def _json(text: str) -> Mapping[str, Any]:
-    try:
-        said = json.loads(text)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+    return status < 500 or object_in(text).get("reason") == "failed"

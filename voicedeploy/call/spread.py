@@ -27,7 +27,7 @@ async def spread(
     """`runs` rounds of `sessions` calls, in that order, from so many processes."""
     workers: list[Process] = []
     try:
-        workers += [await _worker() for _ in range(processes)]
+        workers += [await began() for _ in range(processes)]
         job = worker.job(target, script, options)
         async with asyncio.timeout(WORKER_READY_S):
             await asyncio.gather(*(_prepare(process, job) for process in workers))
@@ -35,7 +35,7 @@ async def spread(
         for first in range(0, runs * sessions, sessions):
             shares = [list(range(first + at, first + sessions, processes)) for at in range(processes)]
             for process, share in zip(workers, shares, strict=True):
-                _stdin(process).write(worker.calls(share))
+                stdin(process).write(worker.calls(share))
             for ended in await asyncio.gather(
                 *(_collect(process, share, count) for process, share in zip(workers, shares, strict=True))
             ):
@@ -44,10 +44,11 @@ async def spread(
     except (TimeoutError, ConnectionError) as why:
         raise StepFailed("a process of the caller did not get ready", hint="is this machine overloaded?") from why
     finally:
-        await asyncio.gather(*(_end(process) for process in workers))
+        await asyncio.gather(*(end(process) for process in workers))
 
 
-async def _worker() -> Process:
+async def began() -> Process:
+    """A process that makes calls, see worker.py."""
     # -P: a project's own email.py or types.py must not stand in the way.
     here = str(Path(voicedeploy.__file__).parents[1])
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
@@ -58,15 +59,15 @@ async def _worker() -> Process:
 
 
 async def _prepare(process: Process, job: bytes) -> None:
-    _stdin(process).write(job)
-    await _stdin(process).drain()
-    await _next(process)
+    stdin(process).write(job)
+    await stdin(process).drain()
+    await next_event(process)
 
 
 async def _collect(process: Process, share: list[int], count: Count) -> dict[int, Run]:
     done: dict[int, Run] = {}
     while len(done) < len(share):
-        event = await _next(process)
+        event = await next_event(process)
         number = event["call"]
         if "run" in event:
             done[number] = worker.RUN.validate_python(event["run"])
@@ -76,7 +77,8 @@ async def _collect(process: Process, share: list[int], count: Count) -> dict[int
     return done
 
 
-async def _next(process: Process) -> dict[str, Any]:
+async def next_event(process: Process) -> dict[str, Any]:
+    """Raises StepFailed if the process has died."""
     assert process.stdout is not None
     line = await process.stdout.readline()
     if not line:
@@ -85,14 +87,14 @@ async def _next(process: Process) -> dict[str, Any]:
     return event
 
 
-def _stdin(process: Process) -> asyncio.StreamWriter:
+def stdin(process: Process) -> asyncio.StreamWriter:
     assert process.stdin is not None
     return process.stdin
 
 
-async def _end(process: Process) -> None:
+async def end(process: Process) -> None:
     """The worker ends with its input; one that does not is killed."""
-    _stdin(process).close()
+    stdin(process).close()
     try:
         async with asyncio.timeout(5):
             await process.wait()

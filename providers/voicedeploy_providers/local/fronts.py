@@ -1,10 +1,9 @@
 """The fronts of a bot that run on this machine now, as they themselves tell it."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from voicedeploy.ask import ask
+from voicedeploy.ask import ask, object_in
 from voicedeploy_providers.local.machine import running
 from voicedeploy_providers.local.places import Places
 
@@ -52,8 +51,4 @@ def front(places: Places, release: str) -> Front | None:
 
 def _get(socket: str, path: str) -> dict[str, Any]:
     _, text = ask("GET", path, socket, timeout_s=3)
-    try:
-        said = json.loads(text)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+    return object_in(text)
