@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.base import base
 from tests.lab.desk import desk, fly
 from tests.lab.hosts.fixtures import lab, make_host
 from tests.lab.warm import warm_host
 
-__all__ = ["desk", "fly", "lab", "make_host", "warm_host"]
+__all__ = ["base", "desk", "fly", "lab", "make_host", "warm_host"]
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.lab import typed
 
 TALKER = Path(__file__).parent.parent / "call" / "bots" / "talker.py"
 REQUIREMENTS = "pipecat-ai[webrtc,websocket]==1.14.0\n"
@@ -68,7 +69,7 @@ class Place:
         )
 
     def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "voicedeploy", *words]
+        return typed.argv(*words)
 
     def run(
         self,

@@ -1,29 +1,20 @@
 """The Dockerfile that `render` writes, built by buildah, pushed, and heard on the stand-in of Fly."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uv
 
 import voicedeploy
-from tests.lab.hosts import image as lab_image
-from tests.lab.test_fly_image import NAME, Laptop, as_docker_has_it
-from tests.lab.test_image import put_base
+from tests.lab.base import put
+from tests.lab.test_fly_image import NAME, Laptop
 from tests.oci import Registry, serving
 from tests.providers.fly.standin import Standin
-from voicedeploy.image.layer import Entry, pack
+from voicedeploy.image.layer import Layer
 from voicedeploy.init.make import make
 from voicedeploy.network import Transport
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
-
-
-def base_with_uv(root: Path) -> Iterator[Entry]:
-    """One image for both that the Dockerfile begins with: what it takes of uv's own is `/uv`."""
-    yield from as_docker_has_it(root)
-    yield Entry("uv", Path(uv.find_uv_bin()), executable=True)
 
 
 def buildah(storage: Path, *words: str, cwd: Path) -> None:
@@ -33,35 +24,34 @@ def buildah(storage: Path, *words: str, cwd: Path) -> None:
         pytest.fail(done.stderr[-3000:])
 
 
-def test_the_dockerfile_makes_an_image_that_is_heard(tmp_path: Path, fly: Standin, cache: Path) -> None:
+def test_the_dockerfile_makes_an_image_that_is_heard(tmp_path: Path, fly: Standin, cache: Path, base: Layer) -> None:
     laptop = Laptop(tmp_path, fly, cache)
     laptop.root.rmdir()
     make(laptop.root, name=NAME, transport=Transport.WEBSOCKET, provider="fly")
     (laptop.root / ".env").write_text("A_KEY=not-for-the-image\n")
-    packed = pack(base_with_uv(lab_image.root()), tmp_path / "base.tar.gz")
     spec, here, storage = laptop.root / "voicedeploy.toml", tmp_path / "rendered", tmp_path / "storage"
     plain = spec.read_text()
     try:
         with serving(Registry()) as oci:
-            base = put_base(oci, tmp_path / "base.tar.gz", packed.diff_id)
-            spec.write_text(f'{plain}\n[provider.fly]\nbase = "{base}"\nregion = "fra"\n')
+            below = put(oci, base)
+            spec.write_text(f'{plain}\n[provider.fly]\nbase = "{below}"\nregion = "fra"\n')
             assert laptop.run("render", "-o", str(here)).code == 0
-            cache, settings = Path.home() / ".cache" / "uv", tmp_path / "uv"
+            packages, settings = Path.home() / ".cache" / "uv", tmp_path / "uv"
             settings.mkdir()
             (settings / "uv.toml").write_text("system-certs = true\n")
             buildah(
                 storage, "build", "--isolation", "chroot", "--tls-verify=false", "--quiet",
                 "--file", str(here / "Dockerfile"), "--ignorefile", str(here / "Dockerfile.dockerignore"),
-                "--build-context", f"front={voicedeploy.__path__[0]}", "--build-arg", f"UV={base}",
+                "--build-context", f"front={voicedeploy.__path__[0]}", "--build-arg", f"UV={below}",
                 # What this machine has of packages, and whom it trusts.
-                "--volume", f"{cache}:/root/.cache/uv", "--volume", "/etc/ssl/certs:/etc/ssl/certs:ro",
+                "--volume", f"{packages}:/root/.cache/uv", "--volume", "/etc/ssl/certs:/etc/ssl/certs:ro",
                 "--volume", f"{settings}:/etc/uv:ro",
                 "--tag", NAME, ".", cwd=laptop.root,
             )  # fmt: skip
         # Setting a secret makes the app, without which its registry takes nothing.
         assert laptop.run("secrets", "set", "A_KEY", stdin="a-value\n").code == 0
         image = f"{fly.places.registry_host}/{NAME}:built"
-        login = ["--creds", f"x:{fly.token}", "--tls-verify=false"]
+        login = ["--creds", f"x:{fly.token}", "--tls-verify=false", "--compression-level", "1"]
         buildah(storage, "push", "--quiet", *login, NAME, f"docker://{image}", cwd=laptop.root)
     finally:
         subprocess.run(["rm", "-rf", str(storage)], check=True)

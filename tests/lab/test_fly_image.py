@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.base import put
 from tests.lab.desk import Desk
-from tests.lab.hosts import image as lab_image
-from tests.lab.test_image import debian, put_base
 from tests.oci import Registry, serving
 from tests.providers.fly.standin import Standin
-from voicedeploy.image.layer import Entry, pack
+from voicedeploy.image.layer import Layer
 from voicedeploy.init.make import make
 from voicedeploy.network import Transport
 
@@ -36,23 +35,14 @@ class Laptop(Desk):
         return {**usual, "XDG_CACHE_HOME": str(self.cache), "UV_CACHE_DIR": uv}
 
 
-def as_docker_has_it(root: Path) -> Iterator[Entry]:
-    yield from debian(root)
-    yield Entry("usr/local/bin/python3.11", link="/usr/bin/python3.11")
-
-
 @pytest.fixture
-def laptop(tmp_path: Path, fly: Standin, cache: Path) -> Iterator[Laptop]:
+def laptop(tmp_path: Path, fly: Standin, cache: Path, base: Layer) -> Iterator[Laptop]:
     laptop = Laptop(tmp_path, fly, cache)
     laptop.root.rmdir()
     make(laptop.root, name=NAME, transport=Transport.WEBSOCKET, provider="fly")
-    layer = tmp_path / "base.tar.gz"
-    packed = pack(as_docker_has_it(lab_image.root()), layer)
     with serving(Registry()) as oci:
-        base = put_base(oci, layer, packed.diff_id)
         spec = laptop.root / "voicedeploy.toml"
-        spec.write_text(spec.read_text() + f'\n[provider.fly]\nbase = "{base}"\nregion = "fra"\n')
-        layer.unlink()
+        spec.write_text(spec.read_text() + f'\n[provider.fly]\nbase = "{put(oci, base)}"\nregion = "fra"\n')
         yield laptop
     laptop.close()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab import typed
 from tests.lab.browser import caller, chromium, speech
 from tests.lab.nat.lab import CALLER, KEY, ROUTERS, Front, Lab, Network
 from tests.lab.nat.relay import ADDRESSES, TURN_TCP, TURN_TLS, TURN_UDP
@@ -152,11 +153,11 @@ def test_check_says_it_too(lab: Lab, tmp_path: Path) -> None:
     lab.be(BEHIND)
     (tmp_path / "voicedeploy.toml").write_text(SPEC)
 
-    def typed(*words: str, given: str = "") -> str:
+    def run(*words: str, given: str = "") -> str:
         argv = ["ip", "netns", "exec", lab.home, "env", f"--chdir={tmp_path}", f"XDG_STATE_HOME={tmp_path}/state"]
         argv += [f"{name}={value}" for name, value in lab.env().items()]
         done = subprocess.run(
-            [*argv, sys.executable, "-m", "voicedeploy", *words],
+            [*argv, *typed.argv(*words)],
             input=given,
             capture_output=True,
             text=True,
@@ -166,9 +167,9 @@ def test_check_says_it_too(lab: Lab, tmp_path: Path) -> None:
         assert EXPIRED["credential"] not in done.stdout + done.stderr
         return done.stdout
 
-    typed("secrets", "set", "TURN_SECRET", given=SECRET)
-    typed("secrets", "set", "WRONG_SECRET", given="another")
-    told = typed("check", "--json")
+    run("secrets", "set", "TURN_SECRET", given=SECRET)
+    run("secrets", "set", "WRONG_SECRET", given="another")
+    told = run("check", "--json")
     assert "findings" in told, told
     findings = json.loads(told)["findings"]
     said = [(one["code"], one["message"]) for one in findings if one["subject"] == "turn"]

@@ -31,7 +31,7 @@ Tell = Callable[[str, str], None]
 @dataclass(frozen=True)
 class Recipe:
     """`front` is the text of the front's file; `base` an image with a Python, whose version PYTHON_VERSION says, as
-    Docker's own do. `python_home` is where its `python3.X` lies."""
+    Docker's own do."""
 
     spec: Spec
     release: str
@@ -39,7 +39,6 @@ class Recipe:
     port: int
     base: Reference
     platform: str = "linux/amd64"
-    python_home: str = "/usr/local/bin"
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def build(
     with Registry(recipe.base, account) as registry:
         manifest, digest = registry.manifest(recipe.platform)
         base = json.loads(registry.blob(manifest["config"]["digest"]))
-    machine = Machine(recipe.platform, _python(base, recipe), recipe.python_home)
+    machine = Machine(recipe.platform, _python(base, recipe))
     tell("base", f"{recipe.base}, Python {machine.python}")
     own: list[tuple[str, Layer]] = []
     for name, venv, asked in (

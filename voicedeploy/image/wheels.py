@@ -14,20 +14,21 @@ from voicedeploy.environment import hint
 from voicedeploy.errors import NotReady
 from voicedeploy.image.layer import Entry, Kept, Layer, folder
 
-_FORMAT = "2"
+_FORMAT = "3"
 """Of what is packed: another one makes layers that were kept before worthless."""
 _TIMEOUT_S = 900
+HOME = "/usr/local/bin"
+"""Where Docker's own images of Python have it."""
 # glibc 2.28 is older than that of every base image one would choose, and newer wheels ask for it.
 PLATFORMS = {"linux/amd64": "x86_64-manylinux_2_28", "linux/arm64": "aarch64-manylinux_2_28"}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the image runs on: `platform` "linux/amd64", `python` "3.12", and its folder ("/usr/local/bin")."""
+    """What the image runs on: `platform` "linux/amd64", `python` "3.12"."""
 
     platform: str
     python: str
-    home: str
 
 
 def requirements(root: Path, extra: str) -> str:
@@ -47,7 +48,7 @@ def layer(asked: str, venv: str, machine: Machine, kept: Kept) -> tuple[Layer, s
     Kept under what it is made of, so that a second build with the same lock takes no time.
     """
     compiler = _compiler(machine.python)
-    key = (_FORMAT, asked, venv, machine.platform, machine.python, machine.home, "compiled" if compiler else "")
+    key = (_FORMAT, asked, venv, machine.platform, machine.python, "compiled" if compiler else "")
     note = (
         "" if compiler else f"no Python {machine.python} to be had here: each start compiles, which takes some seconds"
     )
@@ -82,8 +83,8 @@ def _portable(site: Path) -> None:
 
 
 def _environment(site: Path, inside: str, venv: str, machine: Machine) -> Iterator[Entry]:
-    yield Entry(f"{venv}/bin/python", link=f"{machine.home}/python{machine.python}")
-    config = f"home = {machine.home}\ninclude-system-site-packages = false\nversion = {machine.python}\n"
+    yield Entry(f"{venv}/bin/python", link=f"{HOME}/python{machine.python}")
+    config = f"home = {HOME}\ninclude-system-site-packages = false\nversion = {machine.python}\n"
     yield Entry(f"{venv}/pyvenv.cfg", config.encode())
     # uv's own marks of what it did here, and programs whose first line names this machine's Python.
     yield from (

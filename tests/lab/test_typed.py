@@ -1,0 +1,82 @@
+"""That what the lab types is in all but its start the command that a person types."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.lab import typed
+
+SPEC = '[bot]\nname = "front-desk"\n'
+
+
+@pytest.fixture
+def project(home: Path, tmp_path: Path) -> Path:
+    (tmp_path / "bot.py").write_text("async def bot(runner_args):\n    pass\n")
+    (tmp_path / "requirements.txt").write_text("pipecat-ai[webrtc]==1.14.0\n")
+    (tmp_path / "voicedeploy.toml").write_text(SPEC)
+    return tmp_path
+
+
+@pytest.fixture
+def front(project: Path) -> Iterator["subprocess.Popen[str]"]:
+    """One that goes on until it is ended."""
+    (project / "key").write_text("k" * 64)
+    (project / "key").chmod(0o600)
+    (project / "front.toml").write_text(
+        f'[bot]\nname = "front-desk"\nrelease = "r1"\nproject = "."\npython = "{sys.executable}"\n'
+        f'[listen]\nhost = "127.0.0.1"\nport = 0\nsocket = "{project}/front.sock"\n[access]\nkey_file = "key"\n'
+    )
+    words = typed.argv("serve", "--config", "front.toml")
+    with subprocess.Popen(words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as front:
+        try:
+            assert front.stdout
+            assert any('"event": "listening"' in line for line in front.stdout)
+            yield front
+        finally:
+            front.kill()
+
+
+@pytest.mark.parametrize(
+    "words", [("--version",), ("status", "--json"), ("up", "--nonsense"), ("secrets", "list"), ("call", "--json")]
+)
+def test_it_says_and_returns_the_same(project: Path, words: tuple[str, ...]) -> None:
+    real, ours = (
+        subprocess.run(argv, cwd=project, capture_output=True, text=True, check=False)
+        for argv in ([sys.executable, "-m", "voicedeploy", *words], typed.argv(*words))
+    )
+    assert (ours.returncode, ours.stdout, ours.stderr) == (real.returncode, real.stdout, real.stderr)
+
+
+def test_its_input_and_its_environment_are_the_callers(project: Path) -> None:
+    (project / "voicedeploy.toml").write_text(SPEC + 'secrets = ["A_KEY"]\n')
+    elsewhere = {**os.environ, "XDG_STATE_HOME": str(project / "elsewhere")}
+    subprocess.run(typed.argv("secrets", "set", "A_KEY"), cwd=project, env=elsewhere, input="a", text=True, check=True)
+    assert any((project / "elsewhere").rglob("*secret*"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_reaches_it(front: "subprocess.Popen[str]", number: signal.Signals, code: int) -> None:
+    front.send_signal(number)
+    said, _ = front.communicate(timeout=20)
+    assert front.returncode == code, said
+
+
+def test_killed_it_is_gone(front: "subprocess.Popen[str]", project: Path) -> None:
+    def running() -> list[psutil.Process]:
+        return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(project)]
+
+    assert running()
+    front.kill()
+    front.communicate(timeout=20)
+    assert front.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 20
+    while running():
+        assert time.monotonic() < deadline, running()
+        time.sleep(0.05)

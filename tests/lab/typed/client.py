@@ -1,0 +1,26 @@
+"""`client.py SOCKET [WORD ...]`: a command's place among processes, while the server's fork of it runs."""
+
+import os
+import signal
+import socket
+import sys
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.connect(sys.argv[1])
+asked = {"words": sys.argv[2:], "folder": os.getcwd(), "env": dict(os.environ)}  # noqa: PTH109
+handed = [0, 1, 2, *(os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("net", "mnt"))]
+socket.send_fds(server, [repr(asked).encode()], handed)
+for stream in handed:  # whoever reads them is to see their end when the command ends
+    os.close(stream)
+pid = int(server.recv(100))
+for number in FORWARDED:
+    signal.signal(number, lambda number, _frame: os.kill(pid, number))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+code = os.waitstatus_to_exitcode(int(server.recv(100) or 1 << 8))
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+os._exit(code)

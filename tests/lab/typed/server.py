@@ -1,0 +1,118 @@
+"""`server.py SOCKET`: forks a command for each client, until its own standard input is closed."""
+
+import ast
+import ctypes
+import gc
+import importlib
+import os
+import pkgutil
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+from types import ModuleType
+from typing import Any, NoReturn
+
+import voicedeploy_providers
+
+import voicedeploy
+from voicedeploy.cli import main
+
+MOST = 200_000
+"""Bytes of what a client says, most of it the environment."""
+PROGRAMS = ("voicedeploy.serve.worker", "voicedeploy.call.proof")
+"""To be run, not imported."""
+SPACES = ("net", "mnt")
+"""Of a client, also where it has its own."""
+
+
+def imported(package: ModuleType) -> None:
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if module.name in PROGRAMS or module.name.endswith("__main__"):
+            continue
+        made = importlib.import_module(module.name)
+        if module.ispkg:
+            imported(made)
+
+
+def serve(path: str) -> list[str]:
+    """Returns in a child, with the words of its command."""
+    running: dict[socket.socket, int] = {}
+    ended: dict[int, socket.socket] = {}
+    with selectors.DefaultSelector() as ready, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+        door.bind(path)
+        door.listen(16)
+        ready.register(door, selectors.EVENT_READ)
+        ready.register(0, selectors.EVENT_READ)
+        os.write(1, b"ready\n")
+        while True:
+            for key, _ in ready.select():
+                if key.fileobj == 0:
+                    leave(running)
+                elif key.fileobj is door:
+                    client, _ = door.accept()
+                    said, handed, _, _ = socket.recv_fds(client, MOST, 3 + len(SPACES))
+                    if not said:  # killed before it could ask
+                        client.close()
+                        continue
+                    pid = os.fork()
+                    if not pid:
+                        for other in (client, *running):
+                            other.close()
+                        for process in ended:
+                            os.close(process)
+                        return become(ast.literal_eval(said.decode()), handed)
+                    for descriptor in handed:
+                        os.close(descriptor)
+                    process = os.pidfd_open(pid)
+                    running[client], ended[process] = pid, client
+                    ready.register(client, selectors.EVENT_READ)
+                    ready.register(process, selectors.EVENT_READ)
+                    with suppress(OSError):
+                        client.send(str(pid).encode())
+                elif isinstance(key.fileobj, socket.socket):  # its client was killed
+                    ready.unregister(key.fileobj)
+                    os.kill(running[key.fileobj], signal.SIGKILL)
+                else:
+                    process = key.fd
+                    ready.unregister(process)
+                    os.close(process)
+                    client = ended.pop(process)
+                    _, status = os.waitpid(running.pop(client), 0)
+                    with suppress(OSError):
+                        client.send(str(status).encode())
+                    with suppress(KeyError):
+                        ready.unregister(client)
+                    client.close()
+
+
+def become(asked: dict[str, Any], handed: list[int]) -> list[str]:
+    for number, stream in enumerate(handed[:3]):
+        os.dup2(stream, number)
+        os.close(stream)
+    for name, there in zip(SPACES, handed[3:], strict=True):
+        if os.fstat(there).st_ino != os.stat(f"/proc/self/ns/{name}").st_ino:  # noqa: PTH116
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.setns(there, 0):
+                raise OSError(ctypes.get_errno(), f"to another {name} namespace")
+        os.close(there)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    words: list[str] = asked["words"]
+    return words
+
+
+def leave(running: dict[socket.socket, int]) -> NoReturn:
+    for pid in running.values():
+        os.kill(pid, signal.SIGKILL)
+    os._exit(0)
+
+
+for ours in (voicedeploy, voicedeploy_providers):
+    imported(ours)
+gc.collect()
+gc.freeze()
+sys.argv = ["voicedeploy", *serve(sys.argv[1])]
+sys.exit(main())
