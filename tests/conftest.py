@@ -27,6 +27,8 @@ GROUPS = {
 }
 # What listens for gaps, or compares, while nothing else runs.
 QUIET = {
+    "pauses": ("lab/test_compare.py::test_pauses",),
+    "distance": ("lab/test_compare.py::test_an_injected_distance",),
     "compare": ("lab/test_compare",),
     "quiet": ("lab/",),
     "patience": ("serve/",),

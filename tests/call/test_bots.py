@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests import forked
 from voicedeploy.call import Callee, CallOptions, Run, Script, Turn, call, call_many
 from voicedeploy.call.audio import encode
 from voicedeploy.call.client import along
@@ -51,7 +52,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             port = free.getsockname()[1]
         log = (tmp_path / f"{port}.log").open("wb")
         bot = subprocess.Popen(
-            [sys.executable, str(BOT), "-t", transport, "--port", str(port)],
+            forked.program(BOT, "-t", transport, "--port", str(port)),
             cwd=tmp_path, env={**os.environ, **CARRIERS, **env}, stdout=log, stderr=log,
         )  # fmt: skip
         log.close()

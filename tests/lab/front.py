@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import tomli_w
 
-from tests.lab import typed
+from tests import forked
 from voicedeploy.init.make import Services, artifacts_of
 from voicedeploy.network import Transport
 from voicedeploy.serve.client import FrontClient
@@ -93,7 +93,7 @@ def served(
     }  # fmt: skip
     file.write_text(tomli_w.dumps(config))
     there = ["ip", "netns", "exec", namespace] if namespace else []
-    process = subprocess.Popen([*there, *typed.argv("serve", "--config", str(file))])
+    process = subprocess.Popen([*there, *forked.command("serve", "--config", str(file))])
     try:
         port = _port(process, host, folder / "front.log")
         name = "localhost" if host == "127.0.0.1" else host

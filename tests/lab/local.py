@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.lab import typed
+from tests import forked
 
 TALKER = Path(__file__).parent.parent / "call" / "bots" / "talker.py"
 REQUIREMENTS = "pipecat-ai[webrtc,websocket]==1.14.0\n"
@@ -69,7 +69,7 @@ class Place:
         )
 
     def argv(self, *words: str) -> list[str]:
-        return typed.argv(*words)
+        return forked.command(*words)
 
     def run(
         self,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import voicedeploy
-from tests.lab import typed
+from tests import forked
 from tests.lab.hosts import Host
 from tests.lab.local import REQUIREMENTS, TALKER, Result
 
@@ -62,7 +62,7 @@ class Desk:
 
     def popen(self, *words: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            typed.argv(*words),
+            forked.command(*words),
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -74,7 +74,7 @@ class Desk:
     def run(self, *words: str, stdin: str = "", timeout_s: float = 240) -> Result:
         began = time.monotonic()
         done = subprocess.run(
-            typed.argv(*words),
+            forked.command(*words),
             cwd=self.root, env=self.environment, input=stdin, capture_output=True, text=True, timeout=timeout_s,
         )  # fmt: skip
         return Result(done, time.monotonic() - began)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab import typed
+from tests import forked
 from tests.lab.browser import caller, chromium, speech
 from tests.lab.nat.lab import CALLER, KEY, ROUTERS, Front, Lab, Network
 from tests.lab.nat.relay import ADDRESSES, TURN_TCP, TURN_TLS, TURN_UDP
@@ -157,7 +157,7 @@ def test_check_says_it_too(lab: Lab, tmp_path: Path) -> None:
         argv = ["ip", "netns", "exec", lab.home, "env", f"--chdir={tmp_path}", f"XDG_STATE_HOME={tmp_path}/state"]
         argv += [f"{name}={value}" for name, value in lab.env().items()]
         done = subprocess.run(
-            [*argv, *typed.argv(*words)],
+            [*argv, *forked.command(*words)],
             input=given,
             capture_output=True,
             text=True,

@@ -2,10 +2,11 @@
 
 import shlex
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests import forked
 
 _PROGRAM = Path(__file__).parent / "base" / "app.py"
 
@@ -21,7 +22,7 @@ class Image:
     @property
     def argv(self) -> tuple[str, ...]:
         own = self.app / "app.py"
-        return (sys.executable, "-u", str(own if own.is_file() else _PROGRAM))
+        return tuple(forked.program(own if own.is_file() else _PROGRAM))
 
 
 class CannotBuild(Exception): ...

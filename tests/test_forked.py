@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.lab import typed
+from tests import forked
 
 SPEC = '[bot]\nname = "front-desk"\n'
 
@@ -33,7 +33,7 @@ def front(project: Path) -> Iterator["subprocess.Popen[str]"]:
         f'[bot]\nname = "front-desk"\nrelease = "r1"\nproject = "."\npython = "{sys.executable}"\n'
         f'[listen]\nhost = "127.0.0.1"\nport = 0\nsocket = "{project}/front.sock"\n[access]\nkey_file = "key"\n'
     )
-    words = typed.argv("serve", "--config", "front.toml")
+    words = forked.command("serve", "--config", "front.toml")
     with subprocess.Popen(words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as front:
         try:
             assert front.stdout
@@ -49,7 +49,7 @@ def front(project: Path) -> Iterator["subprocess.Popen[str]"]:
 def test_it_says_and_returns_the_same(project: Path, words: tuple[str, ...]) -> None:
     real, ours = (
         subprocess.run(argv, cwd=project, capture_output=True, text=True, check=False)
-        for argv in ([sys.executable, "-m", "voicedeploy", *words], typed.argv(*words))
+        for argv in ([sys.executable, "-m", "voicedeploy", *words], forked.command(*words))
     )
     assert (ours.returncode, ours.stdout, ours.stderr) == (real.returncode, real.stdout, real.stderr)
 
@@ -57,7 +57,9 @@ def test_it_says_and_returns_the_same(project: Path, words: tuple[str, ...]) -> 
 def test_its_input_and_its_environment_are_the_callers(project: Path) -> None:
     (project / "voicedeploy.toml").write_text(SPEC + 'secrets = ["A_KEY"]\n')
     elsewhere = {**os.environ, "XDG_STATE_HOME": str(project / "elsewhere")}
-    subprocess.run(typed.argv("secrets", "set", "A_KEY"), cwd=project, env=elsewhere, input="a", text=True, check=True)
+    subprocess.run(
+        forked.command("secrets", "set", "A_KEY"), cwd=project, env=elsewhere, input="a", text=True, check=True
+    )
     assert any((project / "elsewhere").rglob("*secret*"))
 
 
@@ -80,3 +82,21 @@ def test_killed_it_is_gone(front: "subprocess.Popen[str]", project: Path) -> Non
     while running():
         assert time.monotonic() < deadline, running()
         time.sleep(0.05)
+
+
+def test_a_program_is_as_if_python_ran_it(tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    (tmp_path / "beside.py").write_text("WORD = 'found'\n")
+    file.write_text("import beside, os, sys\nprint(beside.WORD, __name__, sys.argv, os.getcwd())\nsys.exit(7)\n")
+    real, ours = (
+        subprocess.run(argv, cwd="/", capture_output=True, text=True, check=False)
+        for argv in ([sys.executable, str(file), "a", "b"], forked.program(file, "a", "b"))
+    )
+    assert (ours.returncode, ours.stdout) == (real.returncode, real.stdout) and real.returncode == 7, ours
+
+
+def test_a_program_that_fails_says_where(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("def fall():\n    raise ValueError('so it is')\nfall()\n")
+    done = subprocess.run(forked.program(tmp_path / "program.py"), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "program.py\", line 2, in fall" in done.stderr and done.stderr.endswith("ValueError: so it is\n"), done

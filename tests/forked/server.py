@@ -1,4 +1,4 @@
-"""`server.py SOCKET`: forks a command for each client, until its own standard input is closed."""
+"""`server.py commands|programs SOCKET`: forks one for each client, until its own standard input is closed."""
 
 import ast
 import ctypes
@@ -6,38 +6,57 @@ import gc
 import importlib
 import os
 import pkgutil
+import runpy
 import selectors
 import signal
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-import voicedeploy_providers
-
-import voicedeploy
-from voicedeploy.cli import main
-
 MOST = 200_000
 """Bytes of what a client says, most of it the environment."""
-PROGRAMS = ("voicedeploy.serve.worker", "voicedeploy.call.proof")
-"""To be run, not imported."""
+NOT_TO_IMPORT = ("voicedeploy.serve.worker", "voicedeploy.call.proof")
+"""To be run."""
+OF_PROGRAMS = (
+    "httpx",
+    "pipecat.pipeline.worker",
+    "pipecat.runner.run",
+    "pipecat.runner.utils",
+    "pipecat.serializers.protobuf",
+    "pipecat.transports.smallwebrtc.request_handler",
+    "pipecat.transports.smallwebrtc.transport",
+    "pipecat.transports.websocket.fastapi",
+    "pipecat.workers.runner",
+    "uvicorn",
+)
 SPACES = ("net", "mnt")
 """Of a client, also where it has its own."""
 
 
-def imported(package: ModuleType) -> None:
+def commands() -> None:
+    for name in ("voicedeploy", "voicedeploy_providers"):
+        import_all(importlib.import_module(name))
+
+
+def import_all(package: ModuleType) -> None:
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if module.name in PROGRAMS or module.name.endswith("__main__"):
+        if module.name in NOT_TO_IMPORT or module.name.endswith("__main__"):
             continue
         made = importlib.import_module(module.name)
         if module.ispkg:
-            imported(made)
+            import_all(made)
+
+
+def programs() -> None:
+    for name in OF_PROGRAMS:
+        importlib.import_module(name)
 
 
 def serve(path: str) -> list[str]:
-    """Returns in a child, with the words of its command."""
+    """Returns in a child, with the client's words."""
     running: dict[socket.socket, int] = {}
     ended: dict[int, socket.socket] = {}
     with selectors.DefaultSelector() as ready, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
@@ -110,9 +129,21 @@ def leave(running: dict[socket.socket, int]) -> NoReturn:
     os._exit(0)
 
 
-for ours in (voicedeploy, voicedeploy_providers):
-    imported(ours)
-gc.collect()
-gc.freeze()
-sys.argv = ["voicedeploy", *serve(sys.argv[1])]
-sys.exit(main())
+def main() -> None:
+    kind, path = sys.argv[1:]
+    commands() if kind == "commands" else programs()
+    gc.collect()
+    gc.freeze()
+    words = serve(path)
+    if kind == "commands":
+        from voicedeploy.cli import main as command
+
+        sys.argv = ["voicedeploy", *words]
+        sys.exit(command())
+    sys.argv = words
+    sys.path.insert(0, str(Path(words[0]).parent))
+    sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
+    runpy.run_path(words[0], run_name="__main__")
+
+
+main()
