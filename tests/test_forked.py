@@ -99,4 +99,4 @@ def test_a_program_that_fails_says_where(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("def fall():\n    raise ValueError('so it is')\nfall()\n")
     done = subprocess.run(forked.program(tmp_path / "program.py"), capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "program.py\", line 2, in fall" in done.stderr and done.stderr.endswith("ValueError: so it is\n"), done
+    assert 'program.py", line 2, in fall' in done.stderr and done.stderr.endswith("ValueError: so it is\n"), done

@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from voicedeploy.serve.nursery import WORKER
+
 HERE = Path(__file__).parent
 PYTHON = (sys.executable, "-I", "-S", "-B")
 
@@ -28,6 +30,16 @@ def command(*words: str) -> list[str]:
 def program(file: Path, *words: str) -> list[str]:
     """A file that would import Pipecat first of all; unbuffered."""
     return [*PYTHON, str(HERE / "client.py"), _serving("programs"), str(file), *words]
+
+
+@functools.cache
+def worker() -> Path:
+    """The bots' side of a front, in place of its folder: what a front is told to start."""
+    server = _serving("programs")
+    client = str(HERE / "client.py")
+    file = Path(server).with_name("worker.py")
+    file.write_text(f"import runpy, sys\nsys.argv[1:] = [{server!r}, {str(WORKER)!r}]\nrunpy.run_path({client!r})\n")
+    return file
 
 
 @functools.cache

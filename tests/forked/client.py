@@ -1,5 +1,6 @@
 """`client.py SOCKET [WORD ...]`: a command's place among processes, while the server's fork of it runs."""
 
+import json
 import os
 import signal
 import socket
@@ -10,8 +11,11 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect(sys.argv[1])
-asked = {"words": sys.argv[2:], "folder": os.getcwd(), "env": dict(os.environ)}  # noqa: PTH109
-handed = [0, 1, 2, *(os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("net", "mnt"))]
+streams = [0, 1, 2]
+if "VOICEDEPLOY_WORKER" in os.environ:
+    streams.append(json.loads(os.environ["VOICEDEPLOY_WORKER"])["control_fd"])
+asked = {"words": sys.argv[2:], "folder": os.getcwd(), "env": dict(os.environ), "streams": streams}  # noqa: PTH109
+handed = [*streams, *(os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("net", "mnt"))]
 socket.send_fds(server, [repr(asked).encode()], handed)
 for stream in handed:  # whoever reads them is to see their end when the command ends
     os.close(stream)

@@ -2,6 +2,7 @@
 
 import ast
 import ctypes
+import fcntl
 import gc
 import importlib
 import os
@@ -22,6 +23,7 @@ NOT_TO_IMPORT = ("voicedeploy.serve.worker", "voicedeploy.call.proof")
 """To be run."""
 OF_PROGRAMS = (
     "httpx",
+    "openai",
     "pipecat.pipeline.worker",
     "pipecat.runner.run",
     "pipecat.runner.utils",
@@ -31,6 +33,7 @@ OF_PROGRAMS = (
     "pipecat.transports.websocket.fastapi",
     "pipecat.workers.runner",
     "uvicorn",
+    "websockets.server",
 )
 SPACES = ("net", "mnt")
 """Of a client, also where it has its own."""
@@ -71,7 +74,7 @@ def serve(path: str) -> list[str]:
                     leave(running)
                 elif key.fileobj is door:
                     client, _ = door.accept()
-                    said, handed, _, _ = socket.recv_fds(client, MOST, 3 + len(SPACES))
+                    said, handed, _, _ = socket.recv_fds(client, MOST, 4 + len(SPACES))
                     if not said:  # killed before it could ask
                         client.close()
                         continue
@@ -107,15 +110,24 @@ def serve(path: str) -> list[str]:
 
 
 def become(asked: dict[str, Any], handed: list[int]) -> list[str]:
-    for number, stream in enumerate(handed[:3]):
+    # Above the numbers that they are to have.
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 100) for descriptor in handed]
+    for descriptor in handed:
+        os.close(descriptor)
+    for number, stream in zip(asked["streams"], high, strict=False):
         os.dup2(stream, number)
         os.close(stream)
-    for name, there in zip(SPACES, handed[3:], strict=True):
+    for name, there in zip(SPACES, high[-len(SPACES) :], strict=True):
         if os.fstat(there).st_ino != os.stat(f"/proc/self/ns/{name}").st_ino:  # noqa: PTH116
             libc = ctypes.CDLL(None, use_errno=True)
             if libc.setns(there, 0):
                 raise OSError(ctypes.get_errno(), f"to another {name} namespace")
         os.close(there)
+    # Those that Python made are for what the server has there.
+    ways = (("stdin", "r", -1), ("stdout", "w", -1), ("stderr", "w", 1))
+    for number, (name, mode, buffering) in enumerate(ways):
+        setattr(sys, name, open(number, mode, buffering, closefd=False))  # noqa: SIM115
+    os.setpgid(0, 0)
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["env"])

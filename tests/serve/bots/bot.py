@@ -2,11 +2,10 @@
 
 import asyncio
 import ctypes
-import math
 import os
-import struct
 import subprocess
 
+import numpy as np
 from loguru import logger
 from pipecat.frames.frames import TTSAudioRawFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -19,7 +18,7 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 from pipecat.workers.runner import WorkerRunner
 
 RATE = 24000
-HUM = b"".join(struct.pack("<h", int(12000 * math.sin(2 * math.pi * 440 * n / RATE))) for n in range(RATE * 30))
+HUM = (12000 * np.sin(2 * np.pi * 440 * np.arange(RATE * 30) / RATE)).astype("<i2").tobytes()
 KEPT: list[bytes] = []
 
 
