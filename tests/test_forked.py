@@ -90,13 +90,13 @@ def test_a_program_is_as_if_python_ran_it(tmp_path: Path) -> None:
     file.write_text("import beside, os, sys\nprint(beside.WORD, __name__, sys.argv, os.getcwd())\nsys.exit(7)\n")
     real, ours = (
         subprocess.run(argv, cwd="/", capture_output=True, text=True, check=False)
-        for argv in ([sys.executable, str(file), "a", "b"], forked.program(file, "a", "b"))
+        for argv in ([sys.executable, str(file), "a", "b"], forked.bot(file, "a", "b"))
     )
     assert (ours.returncode, ours.stdout) == (real.returncode, real.stdout) and real.returncode == 7, ours
 
 
 def test_a_program_that_fails_says_where(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("def fall():\n    raise ValueError('so it is')\nfall()\n")
-    done = subprocess.run(forked.program(tmp_path / "program.py"), capture_output=True, text=True, check=False)
+    done = subprocess.run(forked.bot(tmp_path / "program.py"), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert 'program.py", line 2, in fall' in done.stderr and done.stderr.endswith("ValueError: so it is\n"), done

@@ -52,7 +52,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             port = free.getsockname()[1]
         log = (tmp_path / f"{port}.log").open("wb")
         bot = subprocess.Popen(
-            forked.program(BOT, "-t", transport, "--port", str(port)),
+            forked.bot(BOT, "-t", transport, "--port", str(port)),
             cwd=tmp_path, env={**os.environ, **CARRIERS, **env}, stdout=log, stderr=log,
         )  # fmt: skip
         log.close()

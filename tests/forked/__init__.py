@@ -1,9 +1,9 @@
-"""Python programs without the second or two of processor that each start and its imports take.
+"""Python without the second or two of processor that each start and its imports take.
 
-`command` and `program` are what a `Popen` runs. That small program (`client`) hands its words, folder, environment,
-namespaces and standard streams to a process which has imported everything (`server`), and which forks the wanted one:
-that is in all the real one, from its `main` on. Signals to the small program reach it, how it ends is how both end, and
-killed they are together.
+A `Server` has imported everything, and forks each program that its `python` is to run. That is a small program itself
+(`client`): it hands over its words, folder, root, namespaces, environment, user and standard streams. The fork is the
+real program from its first line on: signals to the small one reach it, how it ends is how both end, and killed they are
+together.
 
 What is about the start of a program, or about where it is installed, runs the real one.
 """
@@ -16,50 +16,67 @@ import sys
 import tempfile
 from pathlib import Path
 
-from voicedeploy.serve.nursery import WORKER
-
 HERE = Path(__file__).parent
-PYTHON = (sys.executable, "-I", "-S", "-B")
+
+
+class Server:
+    """Ends with this process. `modules` are imported, those of a package all of them."""
+
+    def __init__(self, *modules: str) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="vdf-")
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(HERE / "server.py"), *modules],
+            cwd=folder.name,
+            env={**os.environ, "NO_COLOR": "1", "OPENBLAS_NUM_THREADS": "1"},  # where threads are, nothing is forked
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+        def end() -> None:
+            assert process.stdin
+            process.stdin.close()
+            process.wait()
+            folder.cleanup()
+
+        atexit.register(end)
+        self.python = Path(folder.name, "python")
+        # So it is found from any root and disk: a socket's own path leads nowhere on a disk that is laid over another.
+        door = f"/proc/{process.pid}/cwd/door"
+        self.python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S -B {HERE}/client.py {door} "$@"\n')
+        self.python.chmod(0o755)
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n", f"the server of {modules} did not start"
+
+
+@functools.cache
+def ours() -> Server:
+    """All of voicedeploy."""
+    return Server("voicedeploy", "voicedeploy_providers")
+
+
+@functools.cache
+def bots() -> Server:
+    """What a bot imports, and a program that serves one."""
+    return Server(
+        "httpx",
+        "openai",
+        "pipecat.pipeline.worker",
+        "pipecat.runner.run",
+        "pipecat.runner.utils",
+        "pipecat.serializers.protobuf",
+        "pipecat.transports.smallwebrtc.request_handler",
+        "pipecat.transports.smallwebrtc.transport",
+        "pipecat.transports.websocket.fastapi",
+        "pipecat.workers.runner",
+        "uvicorn",
+        "websockets.server",
+    )
 
 
 def command(*words: str) -> list[str]:
     """`voicedeploy` and these words."""
-    return [*PYTHON, str(HERE / "client.py"), _serving("commands"), *words]
+    return [str(ours().python), "-m", "voicedeploy", *words]
 
 
-def program(file: Path, *words: str) -> list[str]:
-    """A file that would import Pipecat first of all; unbuffered."""
-    return [*PYTHON, str(HERE / "client.py"), _serving("programs"), str(file), *words]
-
-
-@functools.cache
-def worker() -> Path:
-    """The bots' side of a front, in place of its folder: what a front is told to start."""
-    server = _serving("programs")
-    client = str(HERE / "client.py")
-    file = Path(server).with_name("worker.py")
-    file.write_text(f"import runpy, sys\nsys.argv[1:] = [{server!r}, {str(WORKER)!r}]\nrunpy.run_path({client!r})\n")
-    return file
-
-
-@functools.cache
-def _serving(kind: str) -> str:
-    """The socket of a server for this process, which ends with it."""
-    folder = tempfile.TemporaryDirectory(prefix="vdf-")
-    socket = f"{folder.name}/door"
-    server = subprocess.Popen(
-        [sys.executable, "-P", str(HERE / "server.py"), kind, socket],
-        env={**os.environ, "NO_COLOR": "1", "OPENBLAS_NUM_THREADS": "1"},  # where threads are, nothing is forked
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-
-    def end() -> None:
-        assert server.stdin
-        server.stdin.close()
-        server.wait()
-        folder.cleanup()
-
-    atexit.register(end)
-    assert server.stdout
-    assert server.stdout.readline() == b"ready\n", f"the server of {kind} did not start"
-    return socket
+def bot(file: Path, *words: str) -> list[str]:
+    """A program that begins with Pipecat."""
+    return [str(bots().python), "-u", str(file), *words]

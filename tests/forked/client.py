@@ -1,4 +1,4 @@
-"""`client.py SOCKET [WORD ...]`: a command's place among processes, while the server's fork of it runs."""
+"""`client.py SOCKET [WORD ...]`: a program's place among processes, while the server's fork of it runs."""
 
 import json
 import os
@@ -15,16 +15,17 @@ streams = [0, 1, 2]
 if "VOICEDEPLOY_WORKER" in os.environ:
     streams.append(json.loads(os.environ["VOICEDEPLOY_WORKER"])["control_fd"])
 asked = {"words": sys.argv[2:], "folder": os.getcwd(), "env": dict(os.environ), "streams": streams}  # noqa: PTH109
-handed = [*streams, *(os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("net", "mnt"))]
-socket.send_fds(server, [repr(asked).encode()], handed)
-for stream in handed:  # whoever reads them is to see their end when the command ends
-    os.close(stream)
+where = [os.open(path, os.O_RDONLY) for path in ("/proc/self/ns/net", "/proc/self/ns/mnt", "/")]
+socket.send_fds(server, [repr(asked).encode()], [*streams, *where])
+for descriptor in (*streams, *where):  # whoever reads them is to see their end when the program ends
+    os.close(descriptor)
 pid = int(server.recv(100))
 for number in FORWARDED:
     signal.signal(number, lambda number, _frame: os.kill(pid, number))
 signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 code = os.waitstatus_to_exitcode(int(server.recv(100) or 1 << 8))
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL)
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 os._exit(code)

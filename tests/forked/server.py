@@ -1,16 +1,18 @@
-"""`server.py commands|programs SOCKET`: forks one for each client, until its own standard input is closed."""
+"""`server.py [MODULE ...]`: forks a program for each client, until its own standard input is closed."""
 
 import ast
 import ctypes
 import fcntl
 import gc
 import importlib
+import io
 import os
 import pkgutil
 import runpy
 import selectors
 import signal
 import socket
+import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -19,51 +21,28 @@ from typing import Any, NoReturn
 
 MOST = 200_000
 """Bytes of what a client says, most of it the environment."""
+WHERE = ("net", "mnt", "root")
+"""What a client hands over last: two namespaces and a folder."""
 NOT_TO_IMPORT = ("voicedeploy.serve.worker", "voicedeploy.call.proof")
 """To be run."""
-OF_PROGRAMS = (
-    "httpx",
-    "openai",
-    "pipecat.pipeline.worker",
-    "pipecat.runner.run",
-    "pipecat.runner.utils",
-    "pipecat.serializers.protobuf",
-    "pipecat.transports.smallwebrtc.request_handler",
-    "pipecat.transports.smallwebrtc.transport",
-    "pipecat.transports.websocket.fastapi",
-    "pipecat.workers.runner",
-    "uvicorn",
-    "websockets.server",
-)
-SPACES = ("net", "mnt")
-"""Of a client, also where it has its own."""
 
 
-def commands() -> None:
-    for name in ("voicedeploy", "voicedeploy_providers"):
-        import_all(importlib.import_module(name))
+def import_all(name: str) -> None:
+    module = importlib.import_module(name)
+    if name.partition(".")[0] not in ("voicedeploy", "voicedeploy_providers") or not hasattr(module, "__path__"):
+        return
+    for below in pkgutil.iter_modules(module.__path__, f"{name}."):
+        if below.name not in NOT_TO_IMPORT and not below.name.endswith("__main__"):
+            import_all(below.name)
 
 
-def import_all(package: ModuleType) -> None:
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if module.name in NOT_TO_IMPORT or module.name.endswith("__main__"):
-            continue
-        made = importlib.import_module(module.name)
-        if module.ispkg:
-            import_all(made)
-
-
-def programs() -> None:
-    for name in OF_PROGRAMS:
-        importlib.import_module(name)
-
-
-def serve(path: str) -> list[str]:
+def serve() -> list[str]:
     """Returns in a child, with the client's words."""
     running: dict[socket.socket, int] = {}
     ended: dict[int, socket.socket] = {}
     with selectors.DefaultSelector() as ready, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
-        door.bind(path)
+        door.bind("door")
+        Path("door").chmod(0o666)
         door.listen(16)
         ready.register(door, selectors.EVENT_READ)
         ready.register(0, selectors.EVENT_READ)
@@ -74,17 +53,19 @@ def serve(path: str) -> list[str]:
                     leave(running)
                 elif key.fileobj is door:
                     client, _ = door.accept()
-                    said, handed, _, _ = socket.recv_fds(client, MOST, 4 + len(SPACES))
+                    said, handed, _, _ = socket.recv_fds(client, MOST, 4 + len(WHERE))
                     if not said:  # killed before it could ask
                         client.close()
                         continue
                     pid = os.fork()
                     if not pid:
+                        peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+                        _, user, group = struct.unpack("3i", peer)
                         for other in (client, *running):
                             other.close()
                         for process in ended:
                             os.close(process)
-                        return become(ast.literal_eval(said.decode()), handed)
+                        return become(ast.literal_eval(said.decode()), handed, user, group)
                     for descriptor in handed:
                         os.close(descriptor)
                     process = os.pidfd_open(pid)
@@ -109,7 +90,7 @@ def serve(path: str) -> list[str]:
                     client.close()
 
 
-def become(asked: dict[str, Any], handed: list[int]) -> list[str]:
+def become(asked: dict[str, Any], handed: list[int], user: int, group: int) -> list[str]:
     # Above the numbers that they are to have.
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 100) for descriptor in handed]
     for descriptor in handed:
@@ -117,17 +98,25 @@ def become(asked: dict[str, Any], handed: list[int]) -> list[str]:
     for number, stream in zip(asked["streams"], high, strict=False):
         os.dup2(stream, number)
         os.close(stream)
-    for name, there in zip(SPACES, high[-len(SPACES) :], strict=True):
+    # Those that Python made are for what the server has there.
+    for number, (name, mode, buffering) in enumerate((("stdin", "r", -1), ("stdout", "w", -1), ("stderr", "w", 1))):
+        setattr(sys, name, open(number, mode, buffering, closefd=False))  # noqa: SIM115
+    os.setpgid(0, 0)
+    *spaces, root = high[-len(WHERE) :]
+    for name, there in zip(WHERE, spaces, strict=False):
         if os.fstat(there).st_ino != os.stat(f"/proc/self/ns/{name}").st_ino:  # noqa: PTH116
             libc = ctypes.CDLL(None, use_errno=True)
             if libc.setns(there, 0):
                 raise OSError(ctypes.get_errno(), f"to another {name} namespace")
         os.close(there)
-    # Those that Python made are for what the server has there.
-    ways = (("stdin", "r", -1), ("stdout", "w", -1), ("stderr", "w", 1))
-    for number, (name, mode, buffering) in enumerate(ways):
-        setattr(sys, name, open(number, mode, buffering, closefd=False))  # noqa: SIM115
-    os.setpgid(0, 0)
+    if not os.path.sameopenfile(root, os.open("/", os.O_RDONLY)):
+        os.fchdir(root)
+        os.chroot(".")
+    os.close(root)
+    if user != os.getuid():
+        os.setgroups([])
+        os.setgid(group)
+        os.setuid(user)
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["env"])
@@ -141,21 +130,31 @@ def leave(running: dict[socket.socket, int]) -> NoReturn:
     os._exit(0)
 
 
-def main() -> None:
-    kind, path = sys.argv[1:]
-    commands() if kind == "commands" else programs()
-    gc.collect()
-    gc.freeze()
-    words = serve(path)
-    if kind == "commands":
-        from voicedeploy.cli import main as command
-
-        sys.argv = ["voicedeploy", *words]
-        sys.exit(command())
+def run(words: list[str]) -> None:
+    """As Python takes its own arguments."""
+    flags = ""
+    while words[0].startswith("-") and words[0] != "-m":
+        flags += words.pop(0)
+    if "u" in flags or os.environ.get("PYTHONUNBUFFERED"):
+        raw = open(1, "wb", 0, closefd=False)  # noqa: SIM115
+        sys.stdout = io.TextIOWrapper(raw, write_through=True)
+    if words[0] == "-m":
+        module = sys.modules.get(words[1])
+        if isinstance(module, ModuleType) and not hasattr(module, "__path__"):
+            del sys.modules[words[1]]  # it is made anew
+        sys.argv = words[1:]
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        return
+    if not {"I", "P"} & {*flags}:
+        sys.path.insert(0, str(Path(words[0]).parent))
     sys.argv = words
-    sys.path.insert(0, str(Path(words[0]).parent))
-    sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
     runpy.run_path(words[0], run_name="__main__")
 
 
-main()
+for name in sys.argv[1:]:
+    import_all(name)
+# What a program starts by `sys.executable` is forked too.
+sys.executable = str(Path.cwd() / "python")
+gc.collect()
+gc.freeze()
+run(serve())

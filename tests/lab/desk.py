@@ -1,20 +1,21 @@
 """A project and a laptop with a token before a stand-in of Fly that really runs the machines."""
 
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.lab.local import Place, Result
 from tests.providers.fly.standin import Image, Standin
 
 APP = "talker"
 # A machine sees this computer, with a disk of its own laid over it: so the image of a test is a few links and a copy.
 BEGIN = """
-mkdir -p /opt/voicedeploy /opt/bot && ln -sfn {venv} /opt/voicedeploy/venv && ln -sfn {venv} /opt/bot/venv
+mkdir -p /opt/voicedeploy/venv/bin /opt/bot/venv/bin
+ln -s {ours} /opt/voicedeploy/venv/bin/python && ln -s {bots} /opt/bot/venv/bin/python
 cp -r {project} /opt/bot/app && cd /opt/bot/app
 exec /opt/voicedeploy/venv/bin/python -P -m voicedeploy.serve /opt/bot/front.toml
 """
@@ -28,8 +29,7 @@ class Desk(Place):
     def __init__(self, root: Path, fly: Standin) -> None:
         super().__init__(root, udp="21940-21947")
         self.fly = fly
-        venv = Path(sys.executable).parents[1]
-        begin = BEGIN.format(venv=shlex.quote(str(venv)), project=shlex.quote(str(self.root)))
+        begin = BEGIN.format(ours=forked.ours().python, bots=forked.bots().python, project=shlex.quote(str(self.root)))
         fly.images.add("talker", Image(("sh", "-c", begin)))
 
     @property

@@ -45,6 +45,14 @@ def opens(host: Host, port: int) -> bool:
     return True
 
 
+SERVING = (
+    "systemd-run --quiet python3 -m http.server 8000;"
+    " for try in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/8000) 2>/dev/null && break; sleep 0.2; done;"
+    " exec 3<>/dev/tcp/127.0.0.1/8000"
+)
+"""On port 8000, also where the machine is busy."""
+
+
 @pytest.fixture(scope="module")
 def front(lab: None) -> Iterator[Host]:
     """One host for the tests that leave it as it was."""
@@ -210,11 +218,10 @@ def test_a_host_with_ufw(make_host: MakeHost, tmp_path: Path) -> None:
     host = make_host("walled", firewall="ufw")
     for _ in range(2):
         assert host.run("ufw status").stdout.startswith("Status: active")
-        host.run("systemd-run --quiet python3 -m http.server 8000; sleep 0.7")
-        assert host.run("exec 3<>/dev/tcp/127.0.0.1/8000", check=False).returncode == 0
+        host.run(SERVING)
         assert not opens(host, 8000)
         host.reboot()
-    host.run("systemd-run --quiet python3 -m http.server 8000; ufw allow 8000/tcp; sleep 0.7")
+    host.run(f"{SERVING} && ufw allow 8000/tcp")
     assert opens(host, 8000)
 
 

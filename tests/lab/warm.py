@@ -19,6 +19,7 @@ import uv
 from voicedeploy_providers.vm.places import ROOT
 from voicedeploy_providers.vm.runtime import uv_version
 
+from tests import forked
 from tests.lab import hosts
 from tests.lab.hosts import Host, Options, image
 from tests.lab.hosts.fixtures import MakeHost, dropped_at_last
@@ -45,7 +46,11 @@ def furnish(project: Path, state: Path) -> None:
             subprocess.run(step.action.argv, cwd=project, check=True, capture_output=True)
 
     made = _kept(f"env-{digest}-{sys.version_info.major}.{sys.version_info.minor}", install)
-    _link(made, state / "voicedeploy" / spec.bot.name / "envs" / digest)
+    there = state / "voicedeploy" / spec.bot.name / "envs" / digest
+    _link(made, there)
+    python = there / "bin" / "python"
+    python.unlink()
+    python.symlink_to(forked.bots().python)
 
 
 def host(name: str, **options: Unpack[Options]) -> Host:

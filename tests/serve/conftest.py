@@ -21,6 +21,7 @@ import psutil
 import pytest
 import tomli_w
 
+from tests import forked
 from voicedeploy.serve.config import FrontConfig, load
 from voicedeploy.serve.peers import no_tls
 from voicedeploy.serve.run import run_front
@@ -135,9 +136,14 @@ def alive(pid: int) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def running(file: Path, *, ready: bool = True, worker: Path = FAKE_WORKER) -> AsyncIterator[Running]:
-    """A front in this loop, ended (with its calls) at the end."""
+async def running(
+    file: Path, *, ready: bool = True, worker: Path = FAKE_WORKER, forks: bool = True
+) -> AsyncIterator[Running]:
+    """A front in this loop, ended (with its calls) at the end. `forks`: the bot's Python need not be the real one."""
     config = load(file)
+    if forks and config.bot.python == Path(sys.executable):
+        bot = config.bot.model_copy(update={"python": forked.bots().python})
+        config = config.model_copy(update={"bot": bot})
     serving = asyncio.create_task(run_front(config, KEY, worker=worker))
     transport = httpx.AsyncHTTPTransport(uds=str(config.listen.socket), verify=no_tls())
     async with httpx.AsyncClient(transport=transport, base_url="http://front", timeout=20) as unix:

@@ -93,7 +93,7 @@ def config(folder: Path, tables: Table, *, bot: str = "", release: str = "r1") -
 
 @contextlib.asynccontextmanager
 async def serving(folder: Path, tables: Table) -> AsyncIterator[Running]:
-    async with running(config(folder, tables), worker=WORKER) as front:
+    async with running(config(folder, tables), worker=WORKER, forks=False) as front:
         yield front
 
 
@@ -255,7 +255,7 @@ async def test_a_spawned_bot(folder: Path) -> None:
 async def test_a_bot_that_raises_at_import(folder: Path) -> None:
     file = config(folder, {}, bot="import a_module_that_is_not_there\n")
     began = time.monotonic()
-    async with running(file, ready=False, worker=WORKER) as front:
+    async with running(file, ready=False, worker=WORKER, forks=False) as front:
         await until(lambda: bool(front.log("bot-failed-to-load")), patience_s=30)
         said = (await front.unix.get("/readyz")).json()
         assert time.monotonic() - began < 30

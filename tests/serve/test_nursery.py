@@ -11,7 +11,7 @@ BROKEN = "import not_there\n"
 
 
 async def test_the_pool_keeps_its_size(folder: Path) -> None:
-    async with running(write_config(folder, {"pool": {"min": 2, "max": 4, "warm": "50%"}})) as front:
+    async with running(write_config(folder, {"pool": {"min": 2, "max": 4, "warm": "50%"}}), forks=False) as front:
         assert (await front.status())["slots"] == {"max": 4, "busy": 0, "warm": 2}
         first, _ = await front.call()
         second, _ = await front.call()
@@ -33,7 +33,7 @@ async def test_the_pool_keeps_its_size(folder: Path) -> None:
 
 
 async def test_a_dead_zygote_is_replaced(folder: Path) -> None:
-    async with running(write_config(folder, {})) as front:
+    async with running(write_config(folder, {}), forks=False) as front:
         id, pid = await front.call()
         zygote = (await front.status())["zygote_pid"]
         psutil.Process(zygote).kill()
@@ -49,7 +49,7 @@ async def test_a_dead_zygote_is_replaced(folder: Path) -> None:
 
 
 async def test_a_killed_warm_process_is_replaced(folder: Path) -> None:
-    async with running(write_config(folder, {})) as front:
+    async with running(write_config(folder, {}), forks=False) as front:
         zygote = psutil.Process((await front.status())["zygote_pid"])
         (warm,) = zygote.children()
         warm.kill()
@@ -59,7 +59,7 @@ async def test_a_killed_warm_process_is_replaced(folder: Path) -> None:
 
 
 async def test_a_bot_that_fails_at_import_says_so(folder: Path) -> None:
-    async with running(write_config(folder, {}, bot=BROKEN), ready=False) as front:
+    async with running(write_config(folder, {}, bot=BROKEN), ready=False, forks=False) as front:
         await until(lambda: bool(front.log("bot-failed-to-load")))
         answer = await front.unix.get("/readyz")
         said = answer.json()
@@ -81,7 +81,7 @@ async def test_a_bot_that_fails_at_import_says_so(folder: Path) -> None:
 
 
 async def test_a_bot_that_cannot_be_forked_is_spawned(folder: Path) -> None:
-    async with running(write_config(folder, {}, bot="FORKABLE = False\n")) as front:
+    async with running(write_config(folder, {}, bot="FORKABLE = False\n"), forks=False) as front:
         status = await front.status()
         assert (status["isolation"], status["unforkable"]) == ("spawn", "a thread runs after import")
         assert status["zygote_pid"] is None
@@ -100,14 +100,14 @@ async def test_a_bot_that_cannot_be_forked_is_spawned(folder: Path) -> None:
 
 async def test_spawned_without_a_pool(folder: Path) -> None:
     tables = {"session": {"isolation": "spawn"}, "pool": {"min": 0, "warm": 0}}
-    async with running(write_config(folder, tables)) as front:
+    async with running(write_config(folder, tables), forks=False) as front:
         id, _ = await front.call(finish_after=0.01)
         assert (await front.ended(id))["reason"] == "bot-finished"
 
 
 async def test_a_spawned_bot_that_fails_at_import(folder: Path) -> None:
     tables = {"session": {"isolation": "spawn"}}
-    async with running(write_config(folder, tables, bot=BROKEN), ready=False) as front:
+    async with running(write_config(folder, tables, bot=BROKEN), ready=False, forks=False) as front:
         await until(lambda: bool(front.log("bot-failed-to-load")))
         said = (await front.unix.get("/readyz")).json()
         assert (said["reason"], said["where"]) == ("failed", "bot.py:1")
@@ -118,7 +118,7 @@ async def test_a_spawned_bot_that_fails_at_import(folder: Path) -> None:
 async def test_an_interpreter_that_does_not_start(folder: Path) -> None:
     python = folder / "python"
     python.write_text("no program")
-    async with running(write_config(folder, {"bot": {"python": str(python)}}), ready=False) as front:
+    async with running(write_config(folder, {"bot": {"python": str(python)}}), ready=False, forks=False) as front:
         await until(lambda: (front.log("zygote-restart")) != [])
         said = (await front.unix.get("/readyz")).json()
         assert said["reason"] == "failed"
@@ -130,7 +130,7 @@ async def test_secrets_reach_the_bot_and_nothing_else(folder: Path) -> None:
     secrets.write_text('{"MY_KEY": "hush"}')
     secrets.chmod(0o600)
     bot = "import os\nassert os.environ['MY_KEY'] == 'hush'\nassert 'VIRTUAL_ENV' not in os.environ\n"
-    async with running(write_config(folder, {"bot": {"env_file": str(secrets)}}, bot=bot)) as front:
+    async with running(write_config(folder, {"bot": {"env_file": str(secrets)}}, bot=bot), forks=False) as front:
         zygote = psutil.Process((await front.status())["zygote_pid"])
         assert "hush" not in " ".join(zygote.cmdline())
         assert front.config.log.file

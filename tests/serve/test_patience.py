@@ -55,7 +55,7 @@ async def bot(runner_args):
 async def test_silent_for_six_minutes_and_still_connected(folder: Path) -> None:
     file = config(folder)
     (folder / "project" / "bot.py").write_text(BOT)
-    async with running(file, worker=WORKER) as front:
+    async with running(file, worker=WORKER, forks=False) as front:
         quiet, mute = await begin(front), await begin(front)
         async with phone(quiet[1]) as sends_silence, phone(mute[1], "CA2") as sends_nothing:
             media = json.dumps({"event": "media", "streamSid": "MZ1", "media": {"payload": SILENCE}})

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests import forked
 from tests.serve.conftest import BEARER, FAKE_WORKER, KEY, Running, alive, running, until, write_config
 from tests.serve.test_sockets import greet, heard, loud, phone
+from voicedeploy.serve.nursery import WORKER
 from voicedeploy.serve.phone import CARRIERS, desk, telnyx
 from voicedeploy.serve.phone.desk import POLL_S
 from voicedeploy.serve.tokens import Tokens
@@ -254,7 +254,7 @@ async def test_a_webhook_that_comes_again_takes_no_second_slot(folder: Path) -> 
 
 
 async def test_a_webhook_that_is_played_again_opens_nothing(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         carrier = Carrier(front)
         socket = plain((await carrier.ring()).socket)
         async with phone(socket, "CA1") as line:
@@ -289,7 +289,7 @@ async def test_hanging_up_before_the_socket_frees_the_slot(folder: Path) -> None
 
 async def test_from_hold_to_a_live_bot(folder: Path) -> None:
     said = {"hold": "Please hold the line.", "language": "en-GB"}
-    async with running(config(folder, pool={"max": 1}, phone=said), worker=forked.worker()) as front:
+    async with running(config(folder, pool={"max": 1}, phone=said), worker=WORKER) as front:
         carrier = Carrier(front)
         async with phone(plain((await carrier.ring("CA1")).socket), "CA1") as first:
             await heard(first)
@@ -381,7 +381,7 @@ def _signed(carrier: Carrier, call: str, path: str) -> Any:
 
 
 async def test_a_bot_that_cannot_start_is_no_reason_to_hold(folder: Path) -> None:
-    async with running(config(folder, bot="fail\n"), ready=False, worker=forked.worker()) as front:
+    async with running(config(folder, bot="fail\n"), ready=False, worker=WORKER) as front:
         carrier = Carrier(front)
         path = (await carrier.ring("CA1")).again
         assert path, "it may still start"
@@ -434,7 +434,7 @@ async def test_the_bot_knows_who_calls(folder: Path) -> None:
 
 
 async def test_a_line_leads_straight_to_a_bot(folder: Path) -> None:
-    async with running(config(folder, "exotel"), worker=forked.worker()) as front:
+    async with running(config(folder, "exotel"), worker=WORKER) as front:
         base = str(front.http.base_url).replace("http", "ws", 1).rstrip("/")
         url = f"{base}/ws/line/{Tokens(KEY).line()}"
         for _ in range(2):
@@ -460,7 +460,7 @@ async def test_no_line_for_carriers_that_ask_first(folder: Path) -> None:
 
 
 async def test_the_first_word_comes_soon_after_the_pick_up(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         began = time.monotonic()
         async with phone(plain((await Carrier(front).ring()).socket), "CA1") as line:
             while not loud(await heard(line, 0.1)):
@@ -469,7 +469,7 @@ async def test_the_first_word_comes_soon_after_the_pick_up(folder: Path) -> None
 
 
 async def test_two_callers_have_two_bots(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         carrier = Carrier(front)
         one, two = await asyncio.gather(carrier.ring("CA1"), carrier.ring("CA2"))
         async with connect(plain(one.socket), proxy=None) as first, connect(plain(two.socket), proxy=None) as second:

@@ -103,7 +103,7 @@ def expiry(server: dict[str, Any]) -> int:
 
 
 async def test_bot_and_client_get_the_same_credentials_made_for_this_call(folder: Path) -> None:
-    async with running(with_secrets(folder, COTURN, session={"max_duration_s": 600})) as front:
+    async with running(with_secrets(folder, COTURN, session={"max_duration_s": 600}), forks=False) as front:
         one, [theirs] = await started(front)
         _, [others] = await started(front)
         said = json.loads((await front.offer(one)).json()["sdp"])

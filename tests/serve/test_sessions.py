@@ -209,7 +209,7 @@ async def test_an_offer_without_start(folder: Path) -> None:
 
 
 async def test_many_calls_leave_nothing_behind(folder: Path) -> None:
-    async with running(write_config(folder, {})) as front:
+    async with running(write_config(folder, {}), forks=False) as front:
         here = psutil.Process()
         await front.call(finish_after=0)
         await until(lambda: len(front.log("ended")) == 1)

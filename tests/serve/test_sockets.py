@@ -13,8 +13,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests import forked
 from tests.serve.conftest import BEARER, Running, alive, running, until, write_config
+from voicedeploy.serve.nursery import WORKER
 
 BOT = (Path(__file__).parent / "bots" / "bot.py").read_text()
 CARRIER = {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "0" * 32}
@@ -71,7 +71,7 @@ def loud(sound: bytes) -> bool:
 
 
 async def test_a_phone_call_is_heard(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         id, url = await begin(front)
         assert url == f"ws://{front.http.base_url.netloc.decode()}/ws/{id}"
         async with phone(url) as socket:
@@ -93,7 +93,7 @@ def _connections() -> list[Any]:
 
 
 async def test_hanging_up_ends_the_call_at_once(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         id, url = await begin(front)
         async with phone(url) as socket:
             await heard(socket)
@@ -107,7 +107,7 @@ async def test_hanging_up_ends_the_call_at_once(folder: Path) -> None:
 
 
 async def test_a_session_has_one_socket(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         id, url = await begin(front)
         async with phone(url) as socket:
             await heard(socket)
@@ -123,7 +123,7 @@ async def test_a_session_has_one_socket(folder: Path) -> None:
 
 
 async def test_strangers_and_foreign_pages_get_no_socket(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         base = f"ws://{front.http.base_url.netloc.decode()}"
         for path in ("/ws/00000000-0000-4000-8000-000000000000", "/ws/..%2fstart", "/ws/x", "/nowhere", "/start"):
             with pytest.raises(InvalidStatus) as error:
@@ -141,7 +141,7 @@ async def test_strangers_and_foreign_pages_get_no_socket(folder: Path) -> None:
 
 
 async def test_nobody_opens_the_socket(folder: Path) -> None:
-    async with running(config(folder, session={"offer_timeout_s": 0.3}), worker=forked.worker()) as front:
+    async with running(config(folder, session={"offer_timeout_s": 0.3}), worker=WORKER) as front:
         id, url = await begin(front)
         assert (await front.ended(id))["reason"] == "no-offer"
         with pytest.raises(InvalidStatus):
@@ -149,7 +149,7 @@ async def test_nobody_opens_the_socket(folder: Path) -> None:
 
 
 async def test_two_callers_at_once(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         calls = [await begin(front), await begin(front)]
         busy = await front.http.post("/start", json={}, headers=BEARER)
         assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
@@ -162,7 +162,7 @@ async def test_two_callers_at_once(folder: Path) -> None:
 
 
 async def test_nonsense_hurts_only_its_own_call(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         (first, url), (second, other) = await begin(front), await begin(front)
         async with phone(url) as socket:
             await heard(socket)
@@ -182,7 +182,7 @@ async def test_nonsense_hurts_only_its_own_call(folder: Path) -> None:
 
 
 async def test_a_drain_waits_for_a_call_and_its_deadline_ends_it(folder: Path) -> None:
-    async with running(config(folder, drain={"timeout_s": 1.5}), worker=forked.worker()) as front:
+    async with running(config(folder, drain={"timeout_s": 1.5}), worker=WORKER) as front:
         id, url = await begin(front)
         async with phone(url) as socket:
             await heard(socket)
@@ -217,7 +217,7 @@ async def test_a_call_begun_just_before_a_switch_reaches_its_release(
         bot=BOT,
         release="r2",
     )
-    async with running(before, worker=forked.worker()) as old, running(after, worker=forked.worker()) as new:
+    async with running(before, worker=WORKER) as old, running(after, worker=WORKER) as new:
         id, url = await begin(old)
         await new.unix.post("/open", json={})
         await old.unix.post("/drain", json={"release_port": True})
@@ -235,7 +235,7 @@ async def test_a_call_begun_just_before_a_switch_reaches_its_release(
 
 
 async def test_over_the_private_door(folder: Path) -> None:
-    async with running(config(folder), worker=forked.worker()) as front:
+    async with running(config(folder), worker=WORKER) as front:
         answer = await front.unix.post("/start", json={})
         path = f"/ws/{answer.json()['sessionId']}"
         async with unix_connect(str(front.config.listen.socket), uri=f"ws://front{path}") as socket:
@@ -261,7 +261,7 @@ async def test_the_address_behind_a_proxy(folder: Path) -> None:
 
 
 async def test_plain_websocket(folder: Path) -> None:
-    async with running(config(folder, "websocket"), worker=forked.worker()) as front:
+    async with running(config(folder, "websocket"), worker=WORKER) as front:
         id, url = await begin(front)
         async with connect(url, proxy=None) as socket:
             sound = 0

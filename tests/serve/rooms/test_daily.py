@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests import forked
 from tests.serve.conftest import BEARER, Running, alive, running, until, write_config
 from tests.serve.rooms import daily_standin
 from tests.serve.rooms.daily_standin import Daily
 from tests.serve.rooms.standin import standing
+from voicedeploy.serve.nursery import WORKER
 
 HERE = Path(__file__).parent
 
@@ -71,7 +71,7 @@ async def room_of(folder: Path, **tables: Any) -> AsyncIterator[Room]:
         more["session"] = {"grace_s": 5}
         file = write_config(folder, more | tables, bot=(HERE / "bot.py").read_text())
         shutil.copy(HERE / "stub_daily.py", folder / "project" / "daily.py")
-        async with running(file, worker=forked.worker()) as front:
+        async with running(file, worker=WORKER) as front:
             yield Room(stub, front, daily)
         assert daily.rooms == {}
 
@@ -206,7 +206,7 @@ async def test_a_bot_without_the_package(folder: Path) -> None:
     secrets.chmod(0o600)
     tables: dict[str, Any] = {"transport": {"kind": "daily"}, "bot": {"env_file": "secrets"}}
     file = write_config(folder, tables, bot=(HERE / "bot.py").read_text())
-    async with running(file, ready=False, worker=forked.worker()) as front:
+    async with running(file, ready=False, worker=WORKER) as front:
         async with asyncio.timeout(30):
             while (said := (await front.unix.get("/readyz")).json()).get("reason") != "failed":  # noqa: ASYNC110
                 await asyncio.sleep(0.1)

@@ -22,7 +22,7 @@ class Image:
     @property
     def argv(self) -> tuple[str, ...]:
         own = self.app / "app.py"
-        return tuple(forked.program(own if own.is_file() else _PROGRAM))
+        return tuple(forked.bot(own if own.is_file() else _PROGRAM))
 
 
 class CannotBuild(Exception): ...
