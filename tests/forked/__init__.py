@@ -3,7 +3,7 @@
 A `Server` has imported everything, and forks each program that its `python` is to run. That is a small program itself
 (`client`): it hands over its words, folder, root, namespaces, environment, user and standard streams. The fork is the
 real program from its first line on: signals to the small one reach it, how it ends is how both end, and killed they are
-together.
+together. Where `FORKS` is in the environment, what it starts by `sys.executable` is forked too.
 
 What is about the start of a program, or about where it is installed, runs the real one.
 """

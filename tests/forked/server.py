@@ -153,8 +153,10 @@ def run(words: list[str]) -> None:
 
 for name in sys.argv[1:]:
     import_all(name)
-# What a program starts by `sys.executable` is forked too.
-sys.executable = str(Path.cwd() / "python")
+python = str(Path.cwd() / "python")
 gc.collect()
 gc.freeze()
-run(serve())
+words = serve()
+if "FORKS" in os.environ:
+    sys.executable = python
+run(words)

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -82,7 +81,8 @@ def served(
     file = folder / "front.toml"
     config = {
         "bot": {
-            "name": "front-desk", "release": "r1", "project": "project", "python": sys.executable, "env_file": "env",
+            "name": "front-desk", "release": "r1", "project": "project", "python": str(forked.bots().python),
+            "env_file": "env",
         },
         "transport": {"kind": transport.value},
         "phone": dict(phone or {}),

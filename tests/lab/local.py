@@ -40,21 +40,25 @@ class Result:
 
 
 class Place:
-    """A project folder, its state, and `voicedeploy` typed in it."""
+    """A project folder, its state, and `voicedeploy` typed in it.
 
-    def __init__(self, root: Path, *, udp: str) -> None:
+    `forks`: the front that `up` starts need not be a real Python's, with its own bots below it.
+    """
+
+    def __init__(self, root: Path, *, udp: str, forks: bool = True) -> None:
         self.root = root / "project"
         self.root.mkdir(parents=True)
         self.state = root / "state"
         # The path of a unix socket is at most about 100 bytes; a test's own folder is often longer.
         self.runtime = Path(tempfile.mkdtemp(prefix="vdt-"))
         self.port, self.udp = free_port(), udp
+        self._forks = forks
         self._running: list[subprocess.Popen[str]] = []
 
     @property
     def environment(self) -> dict[str, str]:
         own = {"XDG_STATE_HOME": str(self.state), "XDG_RUNTIME_DIR": str(self.runtime), "NO_COLOR": "1"}
-        return {**os.environ, **own}
+        return {**os.environ, **own, **({"FORKS": "yes"} if self._forks else {})}
 
     def talker(self, *, slots: int = 2, extra: str = "") -> None:
         """The project of a bot that speaks a tone; `extra` is appended to its code."""

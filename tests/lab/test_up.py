@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """The talker, up and running; each test leaves it running."""
-    place = Place(tmp_path_factory.mktemp("live"), udp="21000-21007")
+    place = Place(tmp_path_factory.mktemp("live"), udp="21000-21007", forks=False)
     place.talker()
     try:
         up = place.run("up", "--json")

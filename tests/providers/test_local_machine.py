@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from voicedeploy_providers.local.fronts import front
 from voicedeploy_providers.local.lock import held
 from voicedeploy_providers.local.machine import Machine, running
+from voicedeploy_providers.local.places import Places
 
 from voicedeploy.errors import Locked, StepFailed
 from voicedeploy.plan import Call, Command, Remove, Start, Stop, Upload, Write
@@ -102,6 +104,19 @@ def test_a_reused_process_id_is_not_taken_for_ours(tmp_path: Path) -> None:
     pid_file.write_text(f'{{"pid": {os.getpid()}, "started": 1.0}}')
     assert running(pid_file) is None
     Machine().perform(Stop(str(pid_file)))  # and so this test lives on
+
+
+@pytest.mark.parametrize(("lasts_s", "there"), [(0.3, False), (60, True)])
+def test_a_front_that_ends_is_told_from_one_that_does_not_answer(home: Path, lasts_s: float, there: bool) -> None:
+    """`up` would ask the first one to take no more calls, and find nobody."""
+    places = Places.of("front-desk")
+    argv = (sys.executable, "-c", f"import time; time.sleep({lasts_s})")
+    pid_file = str(places.pid_file("r1"))
+    Machine().perform(Start(argv, str(places.output("r1")), pid_file))
+    found = front(places, "r1")
+    Machine().perform(Stop(pid_file))
+    assert (found is not None) is there
+    assert found is None or (found.reason, found.ready) == ("does not answer", False)
 
 
 @pytest.mark.lab

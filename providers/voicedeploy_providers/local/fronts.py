@@ -1,11 +1,17 @@
 """The fronts of a bot that run on this machine now, as they themselves tell it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+import psutil
 
 from voicedeploy.ask import ask, object_in
 from voicedeploy_providers.local.machine import running
 from voicedeploy_providers.local.places import Places
+
+ENDING_S = 1.0
+"""So long after its last answer a front that ends may be there still."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,15 @@ def fronts(places: Places) -> list[Front]:
 
 def front(places: Places, release: str) -> Front | None:
     """The front of one release, None where its process is gone."""
-    if running(places.pid_file(release)) is None:
+    process = running(places.pid_file(release))
+    if process is None:
         return None
     socket = str(places.socket(release))
     ready, status = _get(socket, "/readyz"), _get(socket, "/status")
+    if not status:
+        with suppress(psutil.TimeoutExpired):
+            process.wait(ENDING_S)
+            return None
     slots: dict[str, Any] = status.get("slots", {})
     return Front(
         release=release,
