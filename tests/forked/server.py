@@ -1,6 +1,7 @@
 """`server.py [MODULE ...]`: forks a program for each client, until its own standard input is closed."""
 
 import ast
+import atexit
 import ctypes
 import fcntl
 import gc
@@ -14,6 +15,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -151,6 +153,37 @@ def run(words: list[str]) -> None:
     runpy.run_path(words[0], run_name="__main__")
 
 
+def outcome(words: list[str]) -> tuple[int, bool]:
+    """The exit code, and whether it was interrupted, as Python would have it."""
+    try:
+        run(words)
+    except SystemExit as over:
+        if over.code is None or isinstance(over.code, int):
+            return over.code or 0, False
+        sys.stderr.write(f"{over.code}\n")
+        return 1, False
+    except KeyboardInterrupt:
+        sys.excepthook(*sys.exc_info())
+        return 0, True
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1, False
+    return 0, False
+
+
+def end(code: int, interrupted: bool) -> NoReturn:
+    """Without taking apart what the server has, page by page."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    if interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    os._exit(code & 0xFF)
+
+
 for name in sys.argv[1:]:
     import_all(name)
 python = str(Path.cwd() / "python")
@@ -159,4 +192,4 @@ gc.freeze()
 words = serve()
 if "FORKS" in os.environ:
     sys.executable = python
-run(words)
+end(*outcome(words))
