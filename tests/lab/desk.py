@@ -1,6 +1,7 @@
 """A project and a laptop with a token before a stand-in of Fly that really runs the machines."""
 
 import shlex
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,6 +45,13 @@ class Desk(Place):
 
     def up(self, *more: str) -> Result:
         return self.run("up", "--yes", *more, timeout=300)
+
+    def talk(self, turns: int) -> "subprocess.Popen[str]":
+        """A call, which has begun."""
+        call = self.begin("call", "--turns", str(turns), "--json")
+        until(lambda: call.poll() is not None or self.status()["sessions"] == 1)
+        assert call.poll() is None, call.communicate()
+        return call
 
     def machines(self) -> dict[str, str]:
         return {machine.name: machine.state for machine in self.fly.app(self.app).alive()}

@@ -65,8 +65,7 @@ def test_a_second_one_under_calls(desk: Desk, fly: Standin) -> None:
     # Before them come the lease and what is asked on the machine, after them only looks.
     for changes in range(3, 12):
         began = desk.status()["release"]
-        call = desk.begin("call", "--turns", "3", "--json")
-        until(lambda: desk.status()["sessions"] == 1)
+        call = desk.talk(3)
         desk.line(f"the {changes}th")
         before = len(fly.changes)
         assert killed(desk, fly, changes)

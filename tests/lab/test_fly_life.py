@@ -112,8 +112,7 @@ def test_what_is_said_of_it_and_the_end(desk: Desk, fly: Standin) -> None:
     assert "a day" in shown.out, shown
 
     # A call that runs ends in its own time, and then nothing is left that costs money.
-    talking = desk.begin("call", "--turns", "2", "--json")
-    until(lambda: desk.status()["sessions"] == 1)
+    talking = desk.talk(2)
     down = desk.run("down", "--yes", timeout=200)
     assert down.code == 0, down
     said, complaint = talking.communicate(timeout=60)
