@@ -53,7 +53,7 @@ def measure(args: argparse.Namespace) -> Outcome:
     with TemporaryDirectory(prefix="vdb-") as folder:
         try:
             host = hosts.make("bench")
-            desk = Desk(Path(folder) / "desk")
+            desk = Desk(Path(folder) / "desk", forks=False)
             desk.add(host)
             ours = Ours(host, desk)
             tell("the first up")

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,9 +24,13 @@ GAP_MS = 60.0
 
 
 class Desk:
-    """`add` makes a host known under its name; `run` types a command for `--provider vm`."""
+    """`add` makes a host known under its name; `run` types a command for `--provider vm`.
 
-    def __init__(self, root: Path, name: str = "talker") -> None:
+    `forks`: the commands need not be started as a person starts them, which takes them longer.
+    """
+
+    def __init__(self, root: Path, name: str = "talker", *, forks: bool = True) -> None:
+        self._forks = forks
         self.root = root / "project"
         self.root.mkdir(parents=True)
         self.bin = root / "bin"
@@ -60,9 +65,12 @@ class Desk:
         path = f"{self.bin}:{os.environ['PATH']}"
         return {**os.environ, "PATH": path, "NO_COLOR": "1"}
 
+    def argv(self, *words: str) -> list[str]:
+        return forked.command(*words) if self._forks else [sys.executable, "-m", "voicedeploy", *words]
+
     def popen(self, *words: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            forked.command(*words),
+            self.argv(*words),
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -74,7 +82,7 @@ class Desk:
     def run(self, *words: str, stdin: str = "", timeout_s: float = 240) -> Result:
         began = time.monotonic()
         done = subprocess.run(
-            forked.command(*words),
+            self.argv(*words),
             cwd=self.root, env=self.environment, input=stdin, capture_output=True, text=True, timeout=timeout_s,
         )  # fmt: skip
         return Result(done, time.monotonic() - began)
