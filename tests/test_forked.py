@@ -30,14 +30,14 @@ def front(project: Path) -> Iterator["subprocess.Popen[str]"]:
     (project / "key").write_text("k" * 64)
     (project / "key").chmod(0o600)
     (project / "front.toml").write_text(
-        f'[bot]\nname = "front-desk"\nrelease = "r1"\nproject = "."\npython = "{sys.executable}"\n'
+        f'[bot]\nname = "front-desk"\nrelease = "r1"\nproject = "."\npython = "{forked.bots().python}"\n'
         f'[listen]\nhost = "127.0.0.1"\nport = 0\nsocket = "{project}/front.sock"\n[access]\nkey_file = "key"\n'
     )
     words = forked.command("serve", "--config", "front.toml")
     with subprocess.Popen(words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as front:
         try:
             assert front.stdout
-            assert any('"event": "listening"' in line for line in front.stdout)
+            assert any('"event": "loaded"' in line for line in front.stdout)
             yield front
         finally:
             front.kill()

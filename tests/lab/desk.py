@@ -48,10 +48,15 @@ class Desk(Place):
 
     def talk(self, turns: int) -> "subprocess.Popen[str]":
         """A call, which has begun."""
-        call = self.begin("call", "--turns", str(turns), "--json")
-        until(lambda: call.poll() is not None or self.status()["sessions"] == 1)
-        assert call.poll() is None, call.communicate()
-        return call
+        return self.talks(1, "--turns", str(turns))
+
+    def talks(self, count: int, *words: str) -> "subprocess.Popen[str]":
+        """So many calls by one command, all of which have begun."""
+        calls = self.begin("call", *words, "--json")
+        # The platform takes one request a second for a machine.
+        until(lambda: calls.poll() is not None or self.status()["sessions"] == count, pause_s=1.0)
+        assert calls.poll() is None, calls.communicate()
+        return calls
 
     def machines(self) -> dict[str, str]:
         return {machine.name: machine.state for machine in self.fly.app(self.app).alive()}
@@ -87,8 +92,8 @@ def desk(tmp_path: Path, fly: Standin) -> Iterator[Desk]:
     desk.close()
 
 
-def until(true: Callable[[], bool], within_s: float = 60) -> None:
+def until(true: Callable[[], bool], within_s: float = 60, pause_s: float = 0.2) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.2)
+        time.sleep(pause_s)

@@ -43,8 +43,7 @@ def test_a_deploy_under_a_call(desk: Desk) -> None:
     desk.spec(slots=2, session='max_duration = "3m"')
     first = desk.up("--json")
     assert first.code == 0, first
-    calls = desk.begin("call", "--sessions", "2", "--runs", "1", "--json")
-    until(lambda: desk.status()["sessions"] == 2)
+    calls = desk.talks(2, "--sessions", "2", "--runs", "1")
     bot = desk.root / "bot.py"
     bot.write_text(bot.read_text() + "\n# another line\n")
     second = desk.up("--json")

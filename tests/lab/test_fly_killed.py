@@ -62,8 +62,9 @@ def test_a_first_up(desk: Desk, fly: Standin, machines: int, changes: int) -> No
 def test_a_second_one_under_calls(desk: Desk, fly: Standin) -> None:
     assert desk.up().code == 0
     seen: list[str] = []
-    # Before them come the lease and what is asked on the machine, after them only looks.
-    for changes in range(3, 12):
+    # Before them come the lease and what is asked on the machine, after them only looks. The fifth only asks whether it
+    # answers, as the call does that comes after it.
+    for changes in (3, 4, *range(6, 12)):
         began = desk.status()["release"]
         call = desk.talk(3)
         desk.line(f"the {changes}th")

@@ -18,8 +18,8 @@ def test_a_machine_that_crashes(desk: Desk, fly: Standin) -> None:
     name = next(iter(desk.machines()))
     fly.crash(APP, name)
     # It may be up again before anybody looks.
-    until(lambda: "crashed" in desk.status()["reason"])
-    until(lambda: desk.status()["state"] == "running")
+    until(lambda: "crashed" in desk.status()["reason"], pause_s=1.0)
+    until(lambda: desk.status()["state"] == "running", pause_s=1.0)
     reason = desk.status()["reason"]
     assert f"{name} crashed" in reason and "started again" in reason
     assert desk.run("call", "--turns", "1").code == 0
@@ -62,8 +62,7 @@ def test_more_calls_at_once(desk: Desk, fly: Standin) -> None:
     assert second.code == 0, second
     assert second.json["release"] != first.json["release"]
     assert desk.status()["slots"] == 4
-    calls = desk.begin("call", "--sessions", "4", "--turns", "3", "--json")
-    until(lambda: desk.status()["sessions"] == 4)
+    calls = desk.talks(4, "--sessions", "4", "--turns", "3")
     busy = desk.run("call", "--turns", "0")
     assert busy.code == 4 and "busy" in busy.err, busy
     said, complaint = calls.communicate(timeout=120)

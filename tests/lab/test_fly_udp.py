@@ -139,8 +139,7 @@ def test_a_deploy_under_calls(desk: Abroad, fly: Standin) -> None:
     first = desk.up("--json")
     assert first.code == 0, first
     (ip,), (old,) = desk.addresses(), desk.ports().values()
-    calls = desk.begin("call", "--sessions", "2", "--turns", "4", "--json")
-    until(lambda: desk.status()["sessions"] == 2)
+    calls = desk.talks(2, "--sessions", "2", "--turns", "4")
     desk.line("another")
     second = desk.up("--json")
     assert second.code == 0, second

@@ -13,7 +13,7 @@ from voicedeploy.call import Callee, CallOptions, Script, call
 from voicedeploy.call.client import warm_up
 
 PATIENCE = CallOptions(
-    http_timeout_s=10, connect_timeout_s=8, greeting_timeout_s=4, quiet_s=0.3, monologue_timeout_s=3, hear_out=False
+    http_timeout_s=10, connect_timeout_s=8, greeting_timeout_s=12, quiet_s=0.3, monologue_timeout_s=3, hear_out=False
 )
 
 
