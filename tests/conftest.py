@@ -42,12 +42,14 @@ GROUPS = {
 }
 # What listens for gaps, or compares, while nothing else runs.
 QUIET = {
+    "patience": ("serve/",),
+    "deploys": ("lab/test_vm.py",),
     "pauses": ("lab/test_compare.py::test_pauses",),
+    "sockets": ("lab/test_vm_sockets",),
     "distance": ("lab/test_compare.py::test_an_injected_distance",),
     "compare": ("lab/test_compare",),
-    "quiet": ("lab/",),
-    "patience": ("serve/",),
-    "rounds": ("",),
+    "machines": ("lab/test_fly",),
+    "carriers": ("",),
 }
 
 
