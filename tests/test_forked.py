@@ -84,6 +84,18 @@ def test_killed_it_is_gone(front: "subprocess.Popen[str]", project: Path) -> Non
         time.sleep(0.05)
 
 
+def test_those_killed_at_any_moment_harm_no_other() -> None:
+    """Also in the moment in which they end themselves."""
+    for delay_ms in range(20, 160, 3):
+        several = [subprocess.Popen(forked.command("--version"), stdout=subprocess.DEVNULL) for _ in range(3)]
+        time.sleep(delay_ms / 1000)
+        for one in several:
+            one.kill()
+        for one in several:
+            one.wait()
+    assert subprocess.run(forked.command("--version"), capture_output=True, check=True).stdout
+
+
 def test_a_program_is_as_if_python_ran_it(tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     (tmp_path / "beside.py").write_text("WORD = 'found'\n")

@@ -55,7 +55,9 @@ def serve() -> list[str]:
                     leave(running)
                 elif key.fileobj is door:
                     client, _ = door.accept()
-                    said, handed, _, _ = socket.recv_fds(client, MOST, 4 + len(WHERE))
+                    said, handed = b"", []
+                    with suppress(OSError):
+                        said, handed, _, _ = socket.recv_fds(client, MOST, 4 + len(WHERE))
                     if not said:  # killed before it could ask
                         client.close()
                         continue
@@ -76,9 +78,10 @@ def serve() -> list[str]:
                     ready.register(process, selectors.EVENT_READ)
                     with suppress(OSError):
                         client.send(str(pid).encode())
-                elif isinstance(key.fileobj, socket.socket):  # its client was killed
-                    ready.unregister(key.fileobj)
-                    os.kill(running[key.fileobj], signal.SIGKILL)
+                elif isinstance(key.fileobj, socket.socket):
+                    if key.fileobj in running:  # its client was killed, and it has not ended just now itself
+                        ready.unregister(key.fileobj)
+                        os.kill(running[key.fileobj], signal.SIGKILL)
                 else:
                     process = key.fd
                     ready.unregister(process)
