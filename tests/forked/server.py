@@ -55,7 +55,7 @@ def serve() -> list[str]:
                     leave(running)
                 elif key.fileobj is door:
                     client, _ = door.accept()
-                    said, handed = b"", []
+                    said, handed = b"", list[int]()
                     with suppress(OSError):
                         said, handed, _, _ = socket.recv_fds(client, MOST, 4 + len(WHERE))
                     if not said:  # killed before it could ask
