@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright
 
 # Keeps every peer connection that the page makes and what the bot sent on it, for a test to compare with.
 KEEP_PEERS = """
@@ -212,7 +212,19 @@ async def caller(
     page.on("pageerror", lambda error: one.complaints.append(str(error)))
     await page.add_init_script(KEEP_PEERS)
     try:
-        await page.goto(url)
+        await _opened(page, url)
         yield one
     finally:
         await context.close()
+
+
+async def _opened(page: Page, url: str) -> None:
+    """The browser drops what it loads when another host of the lab comes to this machine or goes."""
+    for _ in range(5):
+        try:
+            await page.goto(url)
+            return
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in error.message:
+                raise
+    await page.goto(url)
