@@ -18,8 +18,9 @@ if missing := [name for name in ("aiortc", "numpy", "websockets") if find_spec(n
 
 from voicedeploy.call.callee import Callee
 from voicedeploy.call.client import call, settled
-from voicedeploy.call.many import Progress, call_many
+from voicedeploy.call.many import call_many
 from voicedeploy.call.options import CallOptions
+from voicedeploy.call.progress import Progress
 from voicedeploy.call.report import Environment, Report, Spread, Summary, Verdict
 from voicedeploy.call.rtp import Health
 from voicedeploy.call.run import CandidatePair, Exchange, Failure, Lag, Layer, Phases, Run

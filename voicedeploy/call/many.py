@@ -2,28 +2,17 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from voicedeploy.call.callee import Callee
 from voicedeploy.call.client import place, settled, warm_up
 from voicedeploy.call.options import CallOptions
+from voicedeploy.call.progress import Count, Progress
 from voicedeploy.call.report import Environment, Report
 from voicedeploy.call.run import Run
 from voicedeploy.call.script import Script
 
 PER_PROCESS = 4
 """Calls that one process makes at once: an interpreter that is never busy for longer than a millisecond or two."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """`call` counts from 0; `run` is set when that call has ended."""
-
-    done: int
-    total: int
-    call: int
-    text: str
-    run: Run | None = None
 
 
 async def call_many(
@@ -52,20 +41,6 @@ async def call_many(
     before = Environment.here(processes=processes)
     done = await spread(count, target, script, options, runs, sessions, processes)
     return Report(target.url, tuple(done), before, sessions, options.transport)
-
-
-class Count:
-    """Tells how far it is."""
-
-    def __init__(self, total: int, tell: Callable[[Progress], None]) -> None:
-        self._total, self._tell, self._done = total, tell, 0
-
-    def text(self, number: int, text: str) -> None:
-        self._tell(Progress(self._done, self._total, number, text))
-
-    def ended(self, number: int, run: Run) -> None:
-        self._done += 1
-        self._tell(Progress(self._done, self._total, number, "ok" if run.ok else "failed", run))
 
 
 async def _counted(count: Count, number: int, target: Callee, script: Script, options: CallOptions) -> Run:

@@ -12,8 +12,8 @@ from typing import Any
 import voicedeploy
 from voicedeploy.call import worker
 from voicedeploy.call.callee import Callee
-from voicedeploy.call.many import Count
 from voicedeploy.call.options import CallOptions
+from voicedeploy.call.progress import Count
 from voicedeploy.call.run import Run
 from voicedeploy.call.script import Script
 from voicedeploy.errors import StepFailed
