@@ -42,10 +42,9 @@ GROUPS = {
 }
 # What listens for gaps, or compares, while nothing else runs.
 QUIET = {
+    "deploys": ("lab/test_vm",),
     "patience": ("serve/",),
-    "deploys": ("lab/test_vm.py",),
     "pauses": ("lab/test_compare.py::test_pauses",),
-    "sockets": ("lab/test_vm_sockets",),
     "distance": ("lab/test_compare.py::test_an_injected_distance",),
     "compare": ("lab/test_compare",),
     "machines": ("lab/test_fly",),
