@@ -114,7 +114,7 @@ def become(asked: dict[str, Any], handed: list[int], user: int, group: int) -> l
             if libc.setns(there, 0):
                 raise OSError(ctypes.get_errno(), f"to another {name} namespace")
         os.close(there)
-    if not os.path.sameopenfile(root, os.open("/", os.O_RDONLY)):
+    if not os.path.samestat(os.fstat(root), os.stat("/")):  # noqa: PTH116
         os.fchdir(root)
         os.chroot(".")
     os.close(root)
@@ -156,35 +156,35 @@ def run(words: list[str]) -> None:
     runpy.run_path(words[0], run_name="__main__")
 
 
-def outcome(words: list[str]) -> tuple[int, bool]:
-    """The exit code, and whether it was interrupted, as Python would have it."""
+def outcome(words: list[str]) -> int:
+    """The exit code, negative for a signal, as Python would have it."""
     try:
         run(words)
     except SystemExit as over:
         if over.code is None or isinstance(over.code, int):
-            return over.code or 0, False
+            return (over.code or 0) & 0xFF
         sys.stderr.write(f"{over.code}\n")
-        return 1, False
+        return 1
     except KeyboardInterrupt:
         sys.excepthook(*sys.exc_info())
-        return 0, True
+        return -signal.SIGINT
     except BaseException:
         sys.excepthook(*sys.exc_info())
-        return 1, False
-    return 0, False
+        return 1
+    return 0
 
 
-def end(code: int, interrupted: bool) -> NoReturn:
+def end(code: int) -> NoReturn:
     """Without taking apart what the server has, page by page."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    if interrupted:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    os._exit(code & 0xFF)
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
 
 
 for name in sys.argv[1:]:
@@ -195,4 +195,4 @@ gc.freeze()
 words = serve()
 if "FORKS" in os.environ:
     sys.executable = python
-end(*outcome(words))
+end(outcome(words))

@@ -14,7 +14,7 @@ from voicedeploy.environment import hint
 from voicedeploy.errors import NotReady
 from voicedeploy.image.layer import Entry, Kept, Layer, folder
 
-_FORMAT = "3"
+_FORMAT = "2"
 """Of what is packed: another one makes layers that were kept before worthless."""
 _TIMEOUT_S = 900
 HOME = "/usr/local/bin"
