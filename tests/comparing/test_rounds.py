@@ -1,5 +1,6 @@
 """Real calls by turns, to fronts in this process."""
 
+import asyncio
 import socket
 from collections import Counter
 from itertools import pairwise
@@ -12,7 +13,7 @@ from tests.call.stub import Front, running
 from tests.call.test_client import QUICK, SHORT
 from voicedeploy.call import Callee, Script
 from voicedeploy.call.goals import PHONE, WEB
-from voicedeploy.comparing import Progress, Side, answer, compare
+from voicedeploy.comparing import Comparison, Progress, Side, answer, compare
 from voicedeploy.comparing.knock import round_trip_ms
 from voicedeploy.comparing.rounds import order
 from voicedeploy.errors import UsageError
@@ -85,3 +86,30 @@ async def test_the_handshake_is_timed_without_the_name() -> None:
     assert took is not None and 0 < took < 50
     assert await round_trip_ms(Callee.parse(NOWHERE)) is None
     assert await round_trip_ms(Callee.parse(NOWHERE, socket="/run/front.sock")) == 0
+
+
+@pytest.mark.lab
+@pytest.mark.quiet
+@pytest.mark.timeout(600)
+async def test_injected_pauses_are_found_where_they_are() -> None:
+    """1 s before `/start` is answered, 300 ms before the bot answers, and none."""
+    async with (
+        running(Front()) as plain,
+        running(Front()) as twin,
+        running(Front(start_delay_s=1)) as cold,
+        running(Front(answers_after_s=0.6)) as slow,
+    ):
+        sides = [Side("plain", plain), Side("twin", twin), Side("cold", cold), Side("slow", slow)]
+        made = await asyncio.wait_for(compare(sides, SHORT, QUICK, rounds=15), 500)
+    assert made.ok
+    check(made)
+
+
+def check(made: Comparison) -> None:
+    twin, cold, slow = made.contrasts
+    assert all(one.first_word.total and one.voice_to_voice.total for one in made.contrasts)
+    assert not twin.first_word.total.found and not twin.voice_to_voice.total.found  # type: ignore[union-attr]
+    assert cold.first_word.total.median == pytest.approx(1000, rel=0.1)  # type: ignore[union-attr]
+    assert cold.first_word.where == ("start",) and cold.voice_to_voice.where == ()
+    assert slow.voice_to_voice.total.median == pytest.approx(300, rel=0.1)  # type: ignore[union-attr]
+    assert slow.voice_to_voice.where == ("bot",) and slow.first_word.where == ()
