@@ -28,6 +28,7 @@ GROUPS = {
         "lab/test_vm_https",
     ),
     "hosts": ("lab/test_hosts", "lab/test_vm.py", "lab/test_vm_contract"),
+    "patience": ("serve/test_patience",),
     "killed": ("lab/test_fly_killed",),
     "ups": ("lab/test_up.", "lab/test_upstream"),
     "pipecat-cloud": ("lab/test_pipecat_cloud",),
@@ -43,7 +44,6 @@ GROUPS = {
 # What listens for gaps, or compares, while nothing else runs.
 QUIET = {
     "deploys": ("lab/test_vm",),
-    "patience": ("serve/",),
     "pauses": ("lab/test_compare.py::test_pauses",),
     "distance": ("lab/test_compare.py::test_an_injected_distance",),
     "compare": ("lab/test_compare",),
