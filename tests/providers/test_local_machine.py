@@ -1,8 +1,11 @@
 """This machine as a target: real files, real processes, a disk that is really full."""
 
+import fcntl
+import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -148,3 +151,45 @@ def test_the_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:
         holder.wait()
     with held(path, "third"):
         pass
+
+
+def test_a_holder_that_has_not_said_yet_who_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def say() -> None:
+            file.write(json.dumps({"who": "ann", "pid": 7, "why": "voicedeploy up", "since": "now"}))
+            file.flush()
+
+        later = threading.Timer(0.3, say)
+        later.start()
+        with pytest.raises(Locked, match=r"ann \(process 7\), `voicedeploy up`"), held(path, "second"):
+            pass
+        later.join()
+
+
+def test_a_holder_that_says_nothing_and_removes_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    file = path.open("w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+    def leave() -> None:
+        path.unlink()
+        file.close()
+
+    later = threading.Timer(0.3, leave)
+    later.start()
+    with held(path, "second"):
+        assert json.loads(path.read_text())["why"] == "second"
+        with pytest.raises(Locked, match="`second`"), held(path, "third"):
+            pass
+    later.join()
+
+
+def test_a_holder_that_never_says_who_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(Locked, match="another voicedeploy"), held(path, "second"):
+            pass

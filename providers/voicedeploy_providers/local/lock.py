@@ -4,23 +4,22 @@ import fcntl
 import getpass
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from voicedeploy.errors import Locked
+
+_SILENT_S = 1.0
+"""A holder has the lock a moment before it has written who it is, and a moment after it has taken that back."""
 
 
 @contextmanager
 def held(path: Path, why: str) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise Locked.by(file.read()) from None
+    with _taken(path) as file:
         file.truncate(0)
         json.dump(
             {
@@ -37,3 +36,24 @@ def held(path: Path, why: str) -> Iterator[None]:
         finally:
             if path.exists():
                 file.truncate(0)
+
+
+def _taken(path: Path) -> TextIO:
+    deadline = time.monotonic() + _SILENT_S
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            said = file.read()
+            if said or time.monotonic() > deadline:
+                file.close()
+                raise Locked.by(said) from None
+        else:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(file.fileno())):  # not one that the holder before removed
+                    return file
+        file.close()
+        time.sleep(0.05)

@@ -25,8 +25,11 @@ set -eu
 mkdir -p -- "$(dirname -- "$1")"
 exec 9>>"$1"
 if ! flock -n 9; then
-  sleep 0.2
-  said=$(cat -- "$1")
+  for _ in 1 2 3 4 5; do
+    sleep 0.2
+    said=$(cat -- "$1")
+    [ -z "$said" ] || break
+  done
   case $said in
     *"\\"token\\": \\"$3\\""*)
       holder=$(printf %s "$said" | sed -n 's/.*"holder": \\([0-9]*\\).*/\\1/p')
