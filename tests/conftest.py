@@ -1,3 +1,4 @@
+import gc
 import os
 import socket
 import stat
@@ -57,6 +58,20 @@ def group(nodeid: str, markers: str) -> str:
     path = nodeid.removeprefix("tests/")
     named = QUIET if markers == "lab and quiet" else GROUPS
     return next(name for name, begins in named.items() if path.startswith(begins))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What says nothing of the lab need not be read for it."""
+    named = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    if named and config.option.markexpr.startswith("lab"):
+        return "mark.lab" not in collection_path.read_text("utf-8") or None
+    return None
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the collector of garbage need not look at it over and over."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -99,9 +99,13 @@ def test_those_killed_at_any_moment_harm_no_other() -> None:
 def test_a_program_is_as_if_python_ran_it(tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     (tmp_path / "beside.py").write_text("WORD = 'found'\n")
-    file.write_text("import beside, os, sys\nprint(beside.WORD, __name__, sys.argv, os.getcwd())\nsys.exit(7)\n")
+    file.write_text(
+        "import beside, os, sys\n"
+        "print(beside.WORD, __name__, sys.argv, os.getcwd(), os.getpriority(0, 0))\n"
+        "sys.exit(7)\n"
+    )
     real, ours = (
-        subprocess.run(argv, cwd="/", capture_output=True, text=True, check=False)
+        subprocess.run(["nice", "-n", "3", *argv], cwd="/", capture_output=True, text=True, check=False)
         for argv in ([sys.executable, str(file), "a", "b"], forked.bot(file, "a", "b"))
     )
     assert (ours.returncode, ours.stdout) == (real.returncode, real.stdout) and real.returncode == 7, ours

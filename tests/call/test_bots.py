@@ -101,15 +101,15 @@ async def test_a_bot_that_never_greets(start: Start) -> None:
 
 async def test_injected_delays_show_where_they_were_injected(start: Start) -> None:
     """Start 700 ms, language model 400, speech 300: the phases hold them, and add up."""
-    plain = await call(start(), Script.demo(1), OPTIONS)
-    slow = await call(start(START_MS="700", THINK_MS="400", SPEAK_MS="300"), Script.demo(1), OPTIONS)
+    plain = await call(start(), Script.demo(2), OPTIONS)
+    slow = await call(start(START_MS="700", THINK_MS="400", SPEAK_MS="300"), Script.demo(2), OPTIONS)
     assert plain.ok and slow.ok, (plain.error, slow.error)
     for run in (plain, slow):
         assert run.first_word_ms is not None and run.phases.total == pytest.approx(run.first_word_ms, abs=50)
     assert slow.phases.first_word is not None and plain.phases.first_word is not None
     assert slow.phases.first_word - plain.phases.first_word == pytest.approx(700, abs=300)
-    before, after = plain.turns[0].voice_to_voice_ms, slow.turns[0].voice_to_voice_ms
-    assert before is not None and after is not None
+    # Of two answers the quicker one: others are on the machine.
+    before, after = (min(turn.voice_to_voice_ms or 9999 for turn in run.turns) for run in (plain, slow))
     assert after - before == pytest.approx(700, abs=300)
 
 

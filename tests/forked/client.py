@@ -14,7 +14,13 @@ server.connect(sys.argv[1])
 streams = [0, 1, 2]
 if "VOICEDEPLOY_WORKER" in os.environ:
     streams.append(json.loads(os.environ["VOICEDEPLOY_WORKER"])["control_fd"])
-asked = {"words": sys.argv[2:], "folder": os.getcwd(), "env": dict(os.environ), "streams": streams}  # noqa: PTH109
+asked = {
+    "words": sys.argv[2:],
+    "folder": os.getcwd(),  # noqa: PTH109
+    "env": dict(os.environ),
+    "streams": streams,
+    "nice": os.getpriority(os.PRIO_PROCESS, 0),
+}
 where = [os.open(path, os.O_RDONLY) for path in ("/proc/self/ns/net", "/proc/self/ns/mnt", "/")]
 socket.send_fds(server, [repr(asked).encode()], [*streams, *where])
 for descriptor in (*streams, *where):  # whoever reads them is to see their end when the program ends

@@ -118,6 +118,8 @@ def become(asked: dict[str, Any], handed: list[int], user: int, group: int) -> l
         os.fchdir(root)
         os.chroot(".")
     os.close(root)
+    if asked["nice"] != os.getpriority(os.PRIO_PROCESS, 0):
+        os.setpriority(os.PRIO_PROCESS, 0, asked["nice"])
     if user != os.getuid():
         os.setgroups([])
         os.setgid(group)

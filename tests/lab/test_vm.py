@@ -101,6 +101,8 @@ def test_who_deploys_is_told_of_the_calls(desk: Desk, home: Host) -> None:
     before = desk.status(home)["release"]
     call = desk.talk(home, 10)
     until(lambda: desk.status(home)["sessions"] == 1)
+    # The call that runs, before the one that waits ready, and all else.
+    assert sorted(home.run("ps -C vd-call -o nice=").stdout.split())[0] == "-10"
     desk.change()
     up = desk.run("up", "--host", home.name, "--yes")
     assert up.code == 0, up

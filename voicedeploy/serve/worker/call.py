@@ -119,6 +119,7 @@ class Call:
                 self._spawn(self._reply(message))
 
     def _begin(self, session: Session) -> None:
+        process.come_first()
         if session.cpu is not None:
             process.stay_on(session.cpu)
         if session.memory is not None:
