@@ -16,6 +16,9 @@ WORKER = Path(__file__).parents[1] / "voicedeploy" / "serve" / "worker"
 NAME = "_voicedeploy_worker"
 
 
+COMING_FIRST = "coming first"
+
+
 def _part(name: str) -> Any:
     return importlib.import_module(f"{NAME}.{name}")
 
@@ -38,6 +41,7 @@ LEAVE_OUT: dict[str, Callable[[], None]] = {
     "quiet observers": _set("observers", "lighten", lambda: None),
     "uvloop": _set("call", "_fast_loop", asyncio.new_event_loop),
     "one core": _set("process", "stay_on", lambda core: None),
+    COMING_FIRST: _set("process", "come_first", lambda: None),
 }
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Literal
@@ -21,11 +21,14 @@ import psutil
 import tomli_w
 
 import voicedeploy
+from benchmarks.altered_worker import COMING_FIRST
 from voicedeploy.call import Callee
 from voicedeploy.serve.client import FrontClient
 
 TYPICAL = Path(__file__).with_name("bots") / "typical.py"
 ALTERED = Path(__file__).with_name("altered_worker.py")
+NICER = 10
+"""Steps by which a call's process comes before its front (`come_first` in the worker's process.py)."""
 READY_S = 60.0
 END_S = 20.0
 
@@ -38,7 +41,7 @@ SERVE = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server's processes run. `cores`: all if empty. `nice`: behind the callers if positive."""
+    """Where the processes of calls run. `cores`: all if empty. `nice`: behind the callers if positive."""
 
     cores: tuple[int, ...] = ()
     nice: int = 0
@@ -129,12 +132,18 @@ class Front:
             arguments = program if self.without else [*program, "--config", str(config)]
             log = folder / "front.log"
             alter = {"BENCHMARK_WITHOUT": ",".join(self.without)} if self.without else {}
-            with _process(arguments, folder, self.place, {**self.env, **alter}) as process:
+            with _process(arguments, folder, self._place, {**self.env, **alter}) as process:
                 port = _wait(process, folder / "output", lambda: _listening(log))
                 with FrontClient(socket=folder / "front.sock") as client:
                     server = Server(self.name, Callee.parse(f"http://127.0.0.1:{port}"), process, log, client)
                     server.settle()
                     yield server
+
+    @property
+    def _place(self) -> Place:
+        """The front's own, from which its calls come forward where they may."""
+        comes = os.geteuid() == 0 and COMING_FIRST not in self.without
+        return replace(self.place, nice=self.place.nice + NICER) if comes and self.place.nice else self.place
 
     def config(self, folder: Path) -> dict[str, Any]:
         return {

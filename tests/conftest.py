@@ -68,10 +68,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
+def pytest_configure() -> None:
+    """What is read of the tests stays: nobody need look through it for garbage, over and over."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """What is there now stays: the collector of garbage need not look at it over and over."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

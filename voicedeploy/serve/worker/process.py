@@ -15,8 +15,8 @@ _PR_SET_NAME = 15
 # Above the front (0): when the machine runs out of memory, a call goes, not everything.
 _OOM_SCORE_OF_A_CALL = 500
 
-# Nine times the share of what runs at 0, and soon its turn. What only computes leaves a tenth of a core to others.
-_NICE_OF_A_CALL = -10
+# Nine times the share of what the front itself may have, and soon its turn. A call that only computes leaves a tenth.
+_NICER = -10
 
 # RLIMIT_DATA counts what is mapped writable, so also the 8 MiB stack of each of aiortc's and the executors'
 # threads, of which only some KiB are ever touched.
@@ -81,7 +81,7 @@ def prefer_for_oom() -> None:
 def come_first() -> None:
     """Where that is allowed: a deploy, the start of another bot, a night's backup can wait, a listener cannot."""
     try:
-        os.setpriority(os.PRIO_PROCESS, 0, min(_NICE_OF_A_CALL, os.getpriority(os.PRIO_PROCESS, 0)))
+        os.nice(_NICER)
     except OSError:
         return  # neither root nor given RLIMIT_NICE
 
