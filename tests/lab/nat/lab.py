@@ -4,7 +4,6 @@ import json
 import secrets
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from voicedeploy_providers.vm.network.looking import Seen
 from voicedeploy_providers.vm.network.probing import Reached
 from voicedeploy_providers.vm.network.reach import Settings
 
+from tests import forked
 from tests.lab.nat import relay
 from tests.lab.nat.namespaces import Namespaces
 from tests.lab.nat.routers import Kind, Router, host_firewall
@@ -184,7 +184,7 @@ class Lab:
         asked = {
             "ports": list(UDP), "stun": settings.stun, "turn": settings.turn, "public_ip": settings.public_ip
         }  # fmt: skip
-        argv = [sys.executable, str(HERE / "laptop.py"), self.host(network)]
+        argv = [str(forked.ours().python), str(HERE / "laptop.py"), self.host(network)]
         certificate = f"SSL_CERT_FILE={self.folder / 'turn.crt'}"
         told = json.loads(self.net.run(self.clients["cone"], "env", certificate, *argv, given=json.dumps(asked)))
         return _SEEN.validate_python(told["seen"]), _REACHED.validate_python(told["reached"])
@@ -235,7 +235,7 @@ class Lab:
 
     def _caller(self, client: Client) -> "subprocess.Popen[str]":
         if client not in self._callers:
-            argv = [sys.executable, str(HERE / "caller.py")]
+            argv = [str(forked.ours().python), str(HERE / "caller.py")]
             process = self.net.start(self.clients[client], argv, env=self.env())
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
@@ -271,7 +271,7 @@ class Lab:
         secret = folder / "secrets.json"
         secret.write_text(json.dumps(values or {}))
         secret.chmod(0o600)
-        bot = {"name": "talker", "release": "r1", "project": "project", "python": sys.executable}
+        bot = {"name": "talker", "release": "r1", "project": "project", "python": str(forked.bots().python)}
         config: dict[str, dict[str, Any]] = {
             "bot": {**bot, "env_file": "secrets.json"},
             "listen": {"host": "0.0.0.0", "port": TCP[number], "socket": str(folder / "front.sock")},  # noqa: S104
@@ -285,7 +285,7 @@ class Lab:
         file = folder / "front.toml"
         file.write_text(tomli_w.dumps(config))
         name = self.public if place == "public" else self.home
-        argv = [sys.executable, *command, str(file)]
+        argv = [str(forked.ours().python), *command, str(file)]
         process = self.net.start(name, argv, env=self.env(), log=folder / "said.log")
         self._served.append(Front(place, TCP[number], folder / "front.sock", folder / "front.log", process))
         return self._served[-1]
