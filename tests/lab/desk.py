@@ -2,8 +2,7 @@
 
 import shlex
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests import forked
 from tests.lab.local import Place, Result
 from tests.providers.fly.standin import Image, Standin
+from tests.waiting import until
 
 APP = "talker"
 # A machine sees this computer, with a disk of its own laid over it: so the image of a test is a few links and a copy.
@@ -90,10 +90,3 @@ def desk(tmp_path: Path, fly: Standin) -> Iterator[Desk]:
     desk.talker()
     yield desk
     desk.close()
-
-
-def until(true: Callable[[], bool], within_s: float = 60, pause_s: float = 0.2) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(pause_s)

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +137,6 @@ def only_unit(host: Host, bot: str, release: str) -> None:
     """Of all the bot's releases this one's unit is left running."""
     units = host.run(f"systemctl list-units --no-legend --plain --state=active 'voicedeploy-{bot}@*'").stdout
     assert [line.split()[0] for line in units.splitlines()] == [f"voicedeploy-{bot}@{release}.service"]
-
-
-def until(true: Callable[[], bool], patience_s: float = 60) -> None:
-    deadline = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline, "did not come true"
-        time.sleep(0.3)
 
 
 def run_of(program: "subprocess.Popen[str]", timeout_s: float = 120) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from tests.lab.desk import APP, Desk, until
+from tests.lab.desk import APP, Desk
 from tests.providers.fly.standin import Standin, Trap
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 

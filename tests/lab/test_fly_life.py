@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 from voicedeploy_providers.fly.api import Fly, Token
 
-from tests.lab.desk import APP, Desk, until
+from tests.lab.desk import APP, Desk
 from tests.providers.fly.standin import Standin
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

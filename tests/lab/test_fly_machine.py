@@ -10,8 +10,9 @@ import pytest
 import tomli_w
 from voicedeploy_providers.fly.api import Config, Fly, Port, Restart, Service, ServiceCheck, Token
 
-from tests.providers.fly.house import House, until
+from tests.providers.fly.house import House
 from tests.providers.fly.standin import Image, Standin
+from tests.waiting import until
 from voicedeploy.call import Callee, CallOptions, Script, call
 from voicedeploy.init.make import Services, artifacts_of
 from voicedeploy.network import Transport

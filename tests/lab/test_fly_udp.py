@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.desk import APP, Desk, until
+from tests.lab.desk import APP, Desk
 from tests.lab.nat.namespaces import Namespaces
 from tests.providers.fly.standin import Ground, Standin
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 EDGE, CALLER, DEDICATED = "203.0.113.1", "203.0.113.2", "198.51.100"

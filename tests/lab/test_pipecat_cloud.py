@@ -19,12 +19,12 @@ from voicedeploy_providers.pipecat_cloud import PipecatCloud as Provider
 from voicedeploy_providers.pipecat_cloud.api import AgentRecord, PipecatCloud, Places, Wanted
 from voicedeploy_providers.pipecat_cloud.context import Context, Recipe, artifacts, pack
 
-from tests.lab.desk import until
 from tests.lab.local import REQUIREMENTS, TALKER, Place, Result
 from tests.lab.slowlink import SlowLink, slow_link
 from tests.providers.pipecat_cloud.folders import NASTY, plain, write
 from tests.providers.pipecat_cloud.standin import Standin
 from tests.test_reach import silent as silent
+from tests.waiting import until
 from voicedeploy.call import Callee, CallOptions, Run, Script, call
 from voicedeploy.init.make import Services, artifacts_of
 from voicedeploy.network import Transport

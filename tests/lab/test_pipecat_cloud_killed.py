@@ -14,10 +14,10 @@ import pytest
 from voicedeploy_providers.pipecat_cloud.api import PipecatCloud
 from voicedeploy_providers.pipecat_cloud.secrets import AgentSecrets
 
-from tests.lab.desk import until
 from tests.lab.local import REQUIREMENTS, TALKER, Place
 from tests.providers.pipecat_cloud.standin import Standin
 from tests.providers.pipecat_cloud.standin.world import Release
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.lab import hosts
 from tests.lab.hosts import Host
-from tests.lab.ssh import Desk, only_unit, run_of, unbroken, until
+from tests.lab.ssh import Desk, only_unit, run_of, unbroken
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.lab import hosts, warm
 from tests.lab.hosts import Host
-from tests.lab.ssh import Desk, only_unit, unbroken, until
+from tests.lab.ssh import Desk, only_unit, unbroken
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.measures, pytest.mark.timeout(600)]
 

@@ -13,10 +13,11 @@ from anyio.from_thread import start_blocking_portal
 import tests.serve.rooms
 from tests.lab import hosts, warm
 from tests.lab.hosts import Host, network
-from tests.lab.ssh import Desk, run_of, until
+from tests.lab.ssh import Desk, run_of
 from tests.serve.rooms import daily_standin
 from tests.serve.rooms.daily_standin import Daily
 from tests.serve.rooms.standin import standing
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.lab import hosts, warm
 from tests.lab.hosts import Host, network
-from tests.lab.ssh import Desk, run_of, until
+from tests.lab.ssh import Desk, run_of
 from tests.providers.pipecat_cloud.standin import Standin
+from tests.waiting import until
 from voicedeploy.project import release
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]

@@ -1,7 +1,5 @@
 """An app in the stand-in, and machines of it that echo."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +7,7 @@ from voicedeploy_providers.fly.api import App, Concurrency, Config, Machine, Por
 from voicedeploy_providers.fly.api import StopConfig as Stop
 
 from tests.providers.fly.standin import Standin
+from tests.waiting import until
 
 OURS = {"voicedeploy": "front-desk"}
 
@@ -59,10 +58,3 @@ class House:
         found = self.app.machines.get(machine.id)
         assert found is not None
         return found
-
-
-def until(true: Callable[[], bool], within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

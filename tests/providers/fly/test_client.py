@@ -16,8 +16,9 @@ from voicedeploy_providers.fly.api import (
     WaitedTooLong,
 )
 
-from tests.providers.fly.house import OURS, House, config, until
+from tests.providers.fly.house import OURS, House, config
 from tests.providers.fly.standin import Standin
+from tests.waiting import until
 
 
 def test_apps_are_made_found_and_deleted(fly: Fly) -> None:

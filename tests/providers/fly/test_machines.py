@@ -23,9 +23,10 @@ from voicedeploy_providers.fly.api import (
     Unanswered,
 )
 
-from tests.providers.fly.house import House, config, until
+from tests.providers.fly.house import House, config
 from tests.providers.fly.standin import Image, Settings, Standin
 from tests.providers.fly.standin.disk import isolation
+from tests.waiting import until
 
 
 def pid(house: House, name: str = "bot-1") -> int:

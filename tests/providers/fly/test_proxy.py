@@ -9,7 +9,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.providers.fly.house import House, limited, until
+from tests.providers.fly.house import House, limited
+from tests.waiting import until
 
 
 def who(house: House, **headers: str) -> str:

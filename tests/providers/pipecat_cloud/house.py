@@ -1,7 +1,5 @@
 """An agent in the stand-in, and what tests ask of it."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +34,3 @@ class House:
         found = self.cloud.agents.get(NAME)
         assert found is not None
         return found
-
-
-def until(true: Callable[[], bool], within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

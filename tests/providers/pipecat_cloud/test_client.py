@@ -24,8 +24,9 @@ from voicedeploy_providers.pipecat_cloud.api import (
 from voicedeploy_providers.pipecat_cloud.context import Recipe, artifacts, pack
 
 from tests.providers.pipecat_cloud.folders import plain
-from tests.providers.pipecat_cloud.house import NAME, House, until
+from tests.providers.pipecat_cloud.house import NAME, House
 from tests.providers.pipecat_cloud.standin import Image, Standin
+from tests.waiting import until
 from voicedeploy.spec import load
 
 

@@ -11,8 +11,8 @@ from voicedeploy_providers.pipecat_cloud.api import NameTaken
 from voicedeploy_providers.pipecat_cloud.api import PipecatCloud as Api
 
 from tests.providers.pipecat_cloud.folders import write
-from tests.providers.pipecat_cloud.house import until
 from tests.providers.pipecat_cloud.standin import Standin, Trap
+from tests.waiting import until
 from voicedeploy import engine
 from voicedeploy.deployment import Deployment
 from voicedeploy.errors import NotReady, StepFailed, UsageError, VoiceDeployError

@@ -14,8 +14,9 @@ from voicedeploy_providers.pipecat_cloud.api import Refused, Started
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.providers.pipecat_cloud.house import NAME, House, until
+from tests.providers.pipecat_cloud.house import NAME, House
 from tests.providers.pipecat_cloud.standin import Image
+from tests.waiting import until
 
 PARROT = Path(__file__).parent / "bots" / "parrot.py"
 CARRIERS = ("telnyx", "plivo", "exotel")

@@ -6,8 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 from voicedeploy_providers.vm.ssh import Shell, connect, route
+
+from tests.waiting import until
 
 _SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin") or ""
 
@@ -182,13 +183,6 @@ def commands() -> str:
             if process.pid != os.getpid():
                 found.append(" ".join(process.cmdline()))
     return "\n".join(found)
-
-
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
 
 
 def _started(argv: list[str], address: str, port: int) -> "subprocess.Popen[bytes]":

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from voicedeploy_providers.vm.ssh import Shell
 
-from tests.providers.vm.ssh.conftest import Lab, Sshd, until
+from tests.providers.vm.ssh.conftest import Lab, Sshd
+from tests.waiting import until
 from voicedeploy.errors import Locked, NotReady, StepFailed
 
 ANOTHER = """

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.vm.ssh.conftest import Lab, commands, until
+from tests.providers.vm.ssh.conftest import Lab, commands
+from tests.waiting import until
 from voicedeploy.errors import NotReady
 
 PASSWORD = "correct horse's \\battery"  # noqa: S105

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from voicedeploy_providers.vm.ssh import ConnectionLost, Shell
 
-from tests.providers.vm.ssh.conftest import Lab, Sshd, commands, until
+from tests.providers.vm.ssh.conftest import Lab, Sshd, commands
+from tests.waiting import until
 from voicedeploy.errors import StepFailed
 
 
