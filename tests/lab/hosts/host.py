@@ -233,9 +233,8 @@ def take_away(folder: Path) -> None:
             time.sleep(0.1)
         else:
             network.sh("umount", "--lazy", str(mounted), what="a host's disk is still in use")
-    for hierarchy in Path("/sys/fs/cgroup").iterdir():
-        _rmdir(hierarchy / CGROUP / folder.name)
-    _rmdir(Path("/sys/fs/cgroup") / CGROUP / folder.name)
+    for hierarchy in [*Path("/sys/fs/cgroup").iterdir(), Path("/sys/fs/cgroup")]:
+        _rmdir(hierarchy / cgroup(folder))
     for left in ("propagate", "unix-export"):
         with contextlib.suppress(OSError):
             (Path("/run/systemd/nspawn") / left / machine(folder)).rmdir()
@@ -246,23 +245,20 @@ def machine(folder: Path) -> str:
     return f"voicedeploy-{folder.name}"
 
 
-def _rmdir(cgroup: Path) -> None:
-    if not cgroup.is_dir():
+def cgroup(folder: Path) -> str:
+    return f"{CGROUP}-{folder.name}"
+
+
+def _rmdir(root: Path) -> None:
+    if not root.is_dir():
         return
-    for inner in sorted((path for path in cgroup.rglob("*") if path.is_dir()), reverse=True):
+    for inner in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
         with contextlib.suppress(OSError):
             inner.rmdir()
 
     def gone() -> bool:
         with contextlib.suppress(OSError):
-            cgroup.rmdir()
-        return not cgroup.exists()
+            root.rmdir()
+        return not root.exists()
 
-    until(gone, f"{cgroup} is still in use", 5)
-
-
-def remove_cgroups() -> None:
-    """The folder of all hosts, once it is empty."""
-    for hierarchy in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]:
-        with contextlib.suppress(OSError):
-            (hierarchy / CGROUP).rmdir()
+    until(gone, f"{root} is still in use", 5)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 from tests.lab.hosts import image, network, state
-from tests.lab.hosts.host import CGROUP, OWN, Host, machine, remove_cgroups, start, take_away, veth
+from tests.lab.hosts.host import OWN, Host, cgroup, machine, start, take_away, veth
 from tests.lab.hosts.trouble import LabError
 
 HERE = Path(__file__).parent
@@ -97,7 +97,6 @@ def _sweep() -> None:
             shutil.rmtree(run)
     if not living:
         network.down()
-        remove_cgroups()
         if image.cache().is_dir():
             image.forget_old()
 
@@ -163,7 +162,7 @@ def _make(name: str, folder: Path, base: Path, key: Path, options: Options) -> H
         # The same for an address whenever it comes up again, so that no neighbour remembers another.
         "MAC": f"02:0a:4d:00:00:{number:02x}",
         "MTU": str(network.mtu()),
-        "CGROUP": f"{CGROUP}/{number}",
+        "CGROUP": cgroup(folder),
     }
     (folder / "settings").write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items()))
     if not options.get("uplink", True) and not netns and ipv4:

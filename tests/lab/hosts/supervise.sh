@@ -9,11 +9,11 @@ echo $$ > supervisor.pid
 for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
   [ -e "$hierarchy/cgroup.procs" ] || continue
   mkdir -p "$hierarchy/$CGROUP"
-  if [ -e "$hierarchy/cpuset.cpus" ]; then
-    for at in "$hierarchy/${CGROUP%/*}" "$hierarchy/$CGROUP"; do  # these two are empty at first, and then refuse a process
-      for key in mems cpus; do cat "$hierarchy/cpuset.$key" > "$at/cpuset.$key"; done
-    done
+  if [ -e "$hierarchy/cpuset.cpus" ]; then  # these two are empty at first, and then refuse a process
+    for key in mems cpus; do cat "$hierarchy/cpuset.$key" > "$hierarchy/$CGROUP/cpuset.$key"; done
   fi
+  # To the scheduler a host is one among this machine's programs, of 1024 each, however much runs on it, and as what.
+  [ ! -e "$hierarchy/$CGROUP/cpu.shares" ] || echo $(($(nice) < 0 ? 102400 : 4096)) > "$hierarchy/$CGROUP/cpu.shares"
   echo $$ > "$hierarchy/$CGROUP/cgroup.procs"
 done
 
