@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ def _quote(value: object) -> str:
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """The text of `templates/<template>`; a name the template uses and `values` lacks is an error."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     env = Environment(
@@ -42,4 +51,4 @@ def render(template: str, values: Mapping[str, Any]) -> str:
         autoescape=False,  # noqa: S701  (units, TOML and Python, never HTML)
     )
     env.filters["quote"] = _quote
-    return env.get_template(template).render(values)
+    return env

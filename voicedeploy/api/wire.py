@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from voicedeploy.api.authorities import trusted
 from voicedeploy.api.redact import hidden
 from voicedeploy.errors import VoiceDeployError
 
@@ -59,7 +60,7 @@ def connection(authorization: str, transport: httpx.BaseTransport | None = None)
     headers = {"user-agent": f"voicedeploy/{version('voicedeploy')}"}
     if authorization:
         headers["authorization"] = authorization
-    return httpx.Client(headers=headers, follow_redirects=False, transport=transport)
+    return httpx.Client(headers=headers, follow_redirects=False, transport=transport, verify=trusted())
 
 
 class Wire:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from voicedeploy.api.authorities import trusted
 from voicedeploy.errors import NotReady, StepFailed
 from voicedeploy.image.layer import digest_of
 
@@ -78,7 +79,7 @@ class Registry:
         self._authorization = ""
         base = f"{'http' if reference.insecure else 'https'}://{reference.host}"
         # A redirect leads to a store of its own, which must not see the token: httpx takes it off there.
-        self._http = httpx.Client(base_url=base, timeout=_TIMEOUT, follow_redirects=True)
+        self._http = httpx.Client(base_url=base, timeout=_TIMEOUT, follow_redirects=True, verify=trusted())
 
     def __enter__(self) -> "Registry":
         return self

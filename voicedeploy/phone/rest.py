@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from voicedeploy.api.authorities import trusted
 from voicedeploy.errors import NotReady, StepFailed
 
 TIMEOUT_S = 20.0
@@ -24,7 +25,7 @@ class Rest:
     ) -> None:
         self._carrier = carrier
         self._keys = keys
-        self._http = httpx.Client(base_url=base_url, auth=auth, headers=headers, timeout=TIMEOUT_S)
+        self._http = httpx.Client(base_url=base_url, auth=auth, headers=headers, timeout=TIMEOUT_S, verify=trusted())
 
     def get(self, path: str, **params: str | int) -> dict[str, Any] | None:
         """None: there is no such thing."""

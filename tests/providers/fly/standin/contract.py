@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ class Contract:
     strict: dict[str, Any]
 
     @classmethod
+    @cache
     def find(cls) -> Self | None:
         """None where the descriptions are not beside the repository."""
         if not (FOLDER / _OFFICIAL).is_file():

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ class Contract:
     description: dict[str, Any]
 
     @classmethod
+    @cache
     def find(cls) -> Self | None:
         """None where the description is not beside the repository."""
         return cls(json.loads(FILE.read_text("utf-8"))) if FILE.is_file() else None
