@@ -57,7 +57,12 @@ class Sshd:
         return f"[{self.address}]:{self.port} {self.host_key}\n"
 
     def connections(self) -> list[psutil.Process]:
-        return [p for p in psutil.Process(self.process.pid).children() if p.name().startswith("sshd")]
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.name().startswith("sshd"):
+                    found.append(child)
+        return found
 
     def cut(self) -> int:
         """How many connections there were."""
