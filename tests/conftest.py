@@ -52,7 +52,7 @@ def group(nodeid: str) -> str:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What says nothing of the lab need not be read for it."""
     named = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
-    if named and config.option.markexpr == "lab":
+    if named and config.option.markexpr.startswith("lab"):
         return "mark.lab" not in collection_path.read_text("utf-8") or None
     return None
 
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """What measures comes before all else that the lab does, with whatever it starts."""
-    if item.get_closest_marker("measures") is None:
+    if not (item.get_closest_marker("measures") or item.get_closest_marker("quiet")):
         return (yield)
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)

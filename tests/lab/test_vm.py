@@ -12,7 +12,7 @@ from tests.lab.hosts import Host
 from tests.lab.ssh import Desk, only_unit, run_of, unbroken
 from tests.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.measures, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,7 @@ def test_a_secret_is_nowhere_to_be_read(desk: Desk, home: Host) -> None:
     assert desk.run("secrets", "unset", "A_KEY", "--host", home.name).code == 0
 
 
+@pytest.mark.quiet
 def test_no_call_is_cut_by_three_deploys_a_bad_one_and_a_rollback(desk: Desk, home: Host) -> None:
     assert desk.up(home).code == 0
     calls = [desk.talk(home) for _ in range(2)]
@@ -96,6 +97,7 @@ def test_no_call_is_cut_by_three_deploys_a_bad_one_and_a_rollback(desk: Desk, ho
     only_unit(home, "talker", released[-2])
 
 
+@pytest.mark.quiet
 def test_who_deploys_is_told_of_the_calls(desk: Desk, home: Host) -> None:
     before = desk.status(home)["release"]
     call = desk.talk(home, 10)

