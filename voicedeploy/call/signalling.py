@@ -74,10 +74,9 @@ def trust(callee: Callee) -> ssl.SSLContext:
 
 def _client(callee: Callee, timeout_s: float) -> httpx.AsyncClient:
     # Proxies of the environment are for the way out, never for this machine.
-    private = httpx.AsyncHTTPTransport(uds=callee.socket) if callee.socket else None
-    return httpx.AsyncClient(
-        transport=private, timeout=timeout_s, trust_env=not callee.on_loopback, verify=trust(callee)
-    )
+    tls = trust(callee)
+    private = httpx.AsyncHTTPTransport(uds=callee.socket, verify=tls) if callee.socket else None
+    return httpx.AsyncClient(transport=private, timeout=timeout_s, trust_env=not callee.on_loopback, verify=tls)
 
 
 class Signalling:
