@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 # What of the lab may run beside each other, the longest first. Within a group tests take turns: they share what they
 # have made, and measure.
 GROUPS = {
-    "host": ("lab/test_vm.py", "lab/test_vm_contract"),
+    "host": ("lab/test_vm.py", "lab/test_vm_contract", "lab/test_vm_sockets"),
     "fly": (
         "lab/test_fly.py",
         "lab/test_fly_life",
@@ -23,12 +23,13 @@ GROUPS = {
         "lab/test_fly_transports",
     ),
     "images": ("lab/test_image", "lab/test_fly_image", "lab/test_fly_dockerfile"),
-    "patience": ("serve/test_patience",),
     "moving-hosts": ("lab/test_vm_switch", "lab/test_vm_upstream"),
     "killed": ("lab/test_fly_killed",),
-    "differences": ("lab/test_compare.py::test_pauses", "lab/test_compare.py::test_an_injected_distance"),
-    "sockets": ("lab/test_vm_sockets",),
-    "compare": ("lab/test_compare", "comparing/"),
+    "patience": ("serve/test_patience",),
+    "pauses": ("lab/test_compare.py::test_pauses",),
+    "rounds": ("comparing/",),
+    "distance": ("lab/test_compare.py::test_an_injected_distance",),
+    "compare": ("lab/test_compare",),
     "ups": ("lab/test_up.", "lab/test_upstream"),
     "pipecat-cloud": ("lab/test_pipecat_cloud",),
     "demo": ("lab/test_demo", "lab/test_up_rooms", "lab/test_wheel", "init/"),

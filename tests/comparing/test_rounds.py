@@ -89,7 +89,7 @@ async def test_the_handshake_is_timed_without_the_name() -> None:
 
 
 @pytest.mark.lab
-@pytest.mark.measures
+@pytest.mark.quiet
 @pytest.mark.timeout(600)
 async def test_injected_pauses_are_found_where_they_are() -> None:
     """1 s before `/start` is answered, 300 ms before the bot answers, and none."""

@@ -21,7 +21,7 @@ from tests.lab.slowlink import SlowLink, slow_link
 from voicedeploy.call import Callee, CallOptions
 from voicedeploy.comparing import Comparison, Contrast, Difference, Side, compare
 
-pytestmark = [pytest.mark.lab, pytest.mark.measures, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.timeout(900)]
 
 QUICK = CallOptions(quiet_s=0.4, hear_out=False, busy_wait_s=30)
 ROUNDS = 11
