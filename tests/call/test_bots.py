@@ -146,7 +146,7 @@ async def test_several_at_once_from_processes_of_their_own(start: Start) -> None
     assert begun[:3] == sorted(run.started_at for run in report.runs[:3])
 
 
-@pytest.mark.measures
+@pytest.mark.quiet
 @pytest.mark.parametrize("transport", [*PHONES, "websocket"])
 async def test_every_socket_is_spoken(start: Start, transport: str) -> None:
     run = await call(start(transport), Script.demo(2), replace(OPTIONS, transport=transport))
