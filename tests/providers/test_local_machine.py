@@ -134,6 +134,19 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_done(tiny_disk: Path) -> No
     assert [p.name for p in tiny_disk.iterdir()] == ["key"]
 
 
+def test_a_front_that_ends_before_it_answers_is_not_waited_for(tmp_path: Path) -> None:
+    machine, log = Machine(), tmp_path / "output.txt"
+    code = "import sys; sys.exit('this file cannot be read')"
+    machine.perform(Start((sys.executable, "-c", code), log=str(log), pid_file=str(tmp_path / "pid")))
+    began = time.monotonic()
+    with pytest.raises(StepFailed, match="ended before it answered") as caught:
+        machine.perform(
+            Call("GET", "http://front/readyz", str(tmp_path / "sock"), wait_s=30, log=str(tmp_path / "none"))
+        )
+    assert time.monotonic() - began < 10
+    assert caught.value.log == ("this file cannot be read",)
+
+
 def test_the_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     code = (

@@ -38,6 +38,9 @@ _INHERITED_PREFIXES = (
 
 
 class Machine:
+    _started: Start | None = None
+    """The last program."""
+
     def ask(self, question: Question) -> str:
         return self._call(question) if isinstance(question, Call) else self._command(question)
 
@@ -103,6 +106,11 @@ class Machine:
                     raise failure
             else:
                 failure = StepFailed(f"{call.method} {call.url}: {said}")
+                if call.wait_s and self._started and running(Path(self._started.pid_file)) is None:
+                    last_words = tail(call.log) or tail(self._started.log)
+                    raise StepFailed(
+                        "the front ended before it answered", hint="its last words say why", log=last_words
+                    )
             if time.monotonic() >= until:
                 raise StepFailed(failure.message, hint=failure.hint, log=failure.log or tail(call.log))
             time.sleep(0.05)
@@ -151,6 +159,7 @@ class Machine:
                 start_new_session=True,
             )
         started = psutil.Process(program.pid).create_time()
+        self._started = start
         program.returncode = 0  # it outlives us on purpose; nobody is to wait for it
         self._write(Write(str(pid_file), json.dumps({"pid": program.pid, "started": started}).encode()))
 
