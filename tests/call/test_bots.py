@@ -234,6 +234,7 @@ async def test_a_key_of_the_telephone_arrives(start: Start, transport: str) -> N
     assert wire.hertz() == pytest.approx(1300, rel=0.02)
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("transport", ["webrtc", "websocket", "twilio", "plivo"])
 async def test_barging_in(start: Start, transport: str) -> None:
     """The same three seconds of greeting, from a bot that gives way and from one that does not."""
