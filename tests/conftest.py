@@ -11,9 +11,9 @@ import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-# What of the lab may run beside each other. Within a group tests take turns: they share what they have made, and measure.
-# Whoever has two tests left is given another group, so the long ones come first, and behind a single long test a short
-# group; those at the end are short.
+# What of the lab may run beside each other. Within a group tests take turns: they share what they have made, and
+# measure. Whoever has two tests left is given another group, so the long ones come first, and behind a single long test
+# a short group; those at the end are short.
 GROUPS = {
     "host": ("lab/test_vm.py", "lab/test_vm_contract", "lab/test_vm_sockets"),
     "patience": ("serve/test_patience",),
