@@ -15,7 +15,13 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 # measure. Whoever has two tests left is given another group, so the long ones come first, and behind a single long test
 # a short group; those at the end are short.
 GROUPS = {
-    "host": ("lab/test_vm.py", "lab/test_vm_contract", "lab/test_vm_sockets"),
+    "host": (
+        "lab/test_vm.py",
+        "lab/test_vm_contract",
+        "lab/test_vm_sockets",
+        "lab/test_fly.py::test_a_deploy_under_a_call",
+        "lab/test_fly_udp.py::test_a_deploy_under_calls",
+    ),
     "patience": ("serve/test_patience",),
     "pauses": ("lab/test_compare.py::test_pauses",),
     "rounds": ("comparing/",),
