@@ -89,7 +89,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if not (item.get_closest_marker("measures") or item.get_closest_marker("quiet")):
         return (yield)
     with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -10)
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
     try:
         return (yield)
     finally:

@@ -13,7 +13,7 @@ for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
     for key in mems cpus; do cat "$hierarchy/cpuset.$key" > "$hierarchy/$CGROUP/cpuset.$key"; done
   fi
   # To the scheduler a host is one among this machine's programs, of 1024 each, however much runs on it, and as what.
-  [ ! -e "$hierarchy/$CGROUP/cpu.shares" ] || echo $(($(nice) < 0 ? 20480 : 4096)) > "$hierarchy/$CGROUP/cpu.shares"
+  [ ! -e "$hierarchy/$CGROUP/cpu.shares" ] || echo $(($(nice) < 0 ? 102400 : 4096)) > "$hierarchy/$CGROUP/cpu.shares"
   echo $$ > "$hierarchy/$CGROUP/cgroup.procs"
 done
 
