@@ -16,6 +16,7 @@ for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
   [ ! -e "$hierarchy/$CGROUP/cpu.shares" ] || echo $(($(nice) < 0 ? 102400 : 4096)) > "$hierarchy/$CGROUP/cpu.shares"
   echo $$ > "$hierarchy/$CGROUP/cgroup.procs"
 done
+renice -n 0 -p $$ > /dev/null  # within it, what runs is as usual
 
 unplug() {
   [ -n "$VETH" ] || return 0
