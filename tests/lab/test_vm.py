@@ -102,8 +102,10 @@ def test_who_deploys_is_told_of_the_calls(desk: Desk, home: Host) -> None:
     before = desk.status(home)["release"]
     call = desk.talk(home, 10)
     until(lambda: desk.status(home)["sessions"] == 1)
-    # The call that runs, before the one that waits ready, and all else.
-    assert sorted(home.run("ps -C vd-call -o nice=").stdout.split())[0] == "-10"
+    # The call that runs, before the one that waits ready; where this machine itself may raise limits, and so a host.
+    limit = home.run("systemd-run --wait --quiet --pipe -p LimitNICE=-10 grep nice /proc/self/limits").stdout.split()
+    first = -10 if limit[3] == "30" else 0
+    assert min(map(int, home.run("ps -C vd-call -o nice=").stdout.split())) == first
     desk.change()
     up = desk.run("up", "--host", home.name, "--yes")
     assert up.code == 0, up
