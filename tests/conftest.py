@@ -85,11 +85,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """What measures comes before all else that the lab does, with whatever it starts."""
-    if not (item.get_closest_marker("measures") or item.get_closest_marker("quiet")):
+    """What measures comes before what runs beside it, with whatever it starts."""
+    if item.get_closest_marker("measures") is None:
         return (yield)
     with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
     try:
         return (yield)
     finally:

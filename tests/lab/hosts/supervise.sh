@@ -12,11 +12,10 @@ for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
   if [ -e "$hierarchy/cpuset.cpus" ]; then  # these two are empty at first, and then refuse a process
     for key in mems cpus; do cat "$hierarchy/cpuset.$key" > "$hierarchy/$CGROUP/cpuset.$key"; done
   fi
-  # To the scheduler a host is one among this machine's programs, of 1024 each, however much runs on it, and as what.
-  [ ! -e "$hierarchy/$CGROUP/cpu.shares" ] || echo $(($(nice) < 0 ? 102400 : 4096)) > "$hierarchy/$CGROUP/cpu.shares"
+  # To the scheduler a host is one among this machine's programs, of 1024 each, however much runs on it.
+  [ ! -e "$hierarchy/$CGROUP/cpu.shares" ] || echo 4096 > "$hierarchy/$CGROUP/cpu.shares"
   echo $$ > "$hierarchy/$CGROUP/cgroup.procs"
 done
-renice -n 0 -p $$ > /dev/null  # within it, what runs is as usual
 
 unplug() {
   [ -n "$VETH" ] || return 0
