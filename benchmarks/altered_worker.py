@@ -14,8 +14,6 @@ from typing import Any
 
 WORKER = Path(__file__).parents[1] / "voicedeploy" / "serve" / "worker"
 NAME = "_voicedeploy_worker"
-
-
 COMING_FIRST = "coming first"
 
 

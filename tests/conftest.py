@@ -88,12 +88,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """What measures comes before what runs beside it, with whatever it starts."""
     if item.get_closest_marker("measures") is None:
         return (yield)
+    before = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     try:
         return (yield)
     finally:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 class InGroups(LoadScopeScheduling):  # type: ignore[misc]  # of no types

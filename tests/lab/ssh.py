@@ -123,14 +123,14 @@ class Desk:
         return found
 
 
-def unbroken(calls: Iterable["subprocess.Popen[str]"], sentences: int = SENTENCES, gap_ms: float = GAP_MS) -> None:
+def unbroken(calls: Iterable["subprocess.Popen[str]"], sentences: int = SENTENCES) -> None:
     """Each call ends by itself, with an answer to all that was said, and its listener heard no gap."""
     for call in calls:
         run = run_of(call, 400)
         assert run["ok"], run["error"]
         assert [turn["voice_to_voice_ms"] is not None for turn in run["turns"]] == [True] * sentences
         assert run["audio"]["lost"] == 0, run["audio"]
-        assert run["audio"]["max_gap_ms"] < gap_ms, run["audio"]
+        assert run["audio"]["max_gap_ms"] < GAP_MS, run["audio"]
 
 
 def only_unit(host: Host, bot: str, release: str) -> None:

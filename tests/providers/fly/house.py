@@ -7,7 +7,7 @@ from voicedeploy_providers.fly.api import App, Concurrency, Config, Machine, Por
 from voicedeploy_providers.fly.api import StopConfig as Stop
 
 from tests.providers.fly.standin import Standin
-from tests.waiting import until
+from tests.waiting import soon
 
 OURS = {"voicedeploy": "front-desk"}
 
@@ -51,7 +51,7 @@ class House:
         made = self.app.machines.create(name, config(udp=udp, **given), region="fra", cordoned=cordoned)
         assert self.app.machines.wait(made.id, "started", version=made.instance_id, timeout_s=10) == "started"
         there = self.standin.machine(self.app.name, name)
-        until(lambda: there.healthy)
+        soon(lambda: there.healthy)
         return made
 
     def now(self, machine: Machine) -> Machine:

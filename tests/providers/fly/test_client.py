@@ -18,7 +18,7 @@ from voicedeploy_providers.fly.api import (
 
 from tests.providers.fly.house import OURS, House, config
 from tests.providers.fly.standin import Standin
-from tests.waiting import until
+from tests.waiting import soon
 
 
 def test_apps_are_made_found_and_deleted(fly: Fly) -> None:
@@ -39,7 +39,7 @@ def test_a_machine_from_its_making_to_its_end(house: House) -> None:
     assert (made.state, made.region, made.name, made.metadata) == ("created", "ams", "bot-1", OURS)
     machines.start(made.id)
     assert machines.wait(made.id, "started", version=made.instance_id) == "started"
-    until(lambda: house.now(made).healthy)
+    soon(lambda: house.now(made).healthy)
     machines.uncordon(made.id)
     machines.cordon(made.id)
     machines.stop(made.id, signal="SIGTERM", timeout_s=5)
@@ -176,7 +176,7 @@ def test_regions_and_room_in_them(standin: Standin, fly: Fly) -> None:
 
 def test_logs_are_read_in_pages_and_followed(house: House) -> None:
     made = house.machine()
-    until(lambda: "Uvicorn running" in "".join(line.message for line in house.app.logs.page().lines))
+    soon(lambda: "Uvicorn running" in "".join(line.message for line in house.app.logs.page().lines))
     page = house.app.logs.page(machine=made.id)
     assert {line.instance for line in page.lines} == {made.id}
     assert house.app.logs.page(machine=made.id, region="ams").lines == ()
@@ -188,7 +188,7 @@ def test_logs_are_read_in_pages_and_followed(house: House) -> None:
 
 def test_a_long_log_is_read_to_its_end(house: House) -> None:
     made = house.machine()
-    until(lambda: "Uvicorn running" in "".join(line.message for line in house.app.logs.page().lines))
+    soon(lambda: "Uvicorn running" in "".join(line.message for line in house.app.logs.page().lines))
     log = house.standin.app(house.app.name).log
     log += [{**log[-1], "id": f"{len(log) + number:012d}"} for number in range(1, 251)]
     page = house.app.logs.so_far(machine=made.id)

@@ -26,7 +26,7 @@ from voicedeploy_providers.fly.api import (
 from tests.providers.fly.house import House, config
 from tests.providers.fly.standin import Image, Settings, Standin
 from tests.providers.fly.standin.disk import isolation
-from tests.waiting import until
+from tests.waiting import soon
 
 
 def pid(house: House, name: str = "bot-1") -> int:
@@ -63,10 +63,10 @@ def test_nothing_survives_the_stand_in() -> None:
             fly.app("voice-bot").machines.wait(made.id, "started")
         running = pid(House(standin, fly.app("voice-bot")))
         family = psutil.Process(running)
-        until(lambda: bool(family.children()))
+        soon(lambda: bool(family.children()))
         children = family.children()
     assert not psutil.pid_exists(running)
-    until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+    soon(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
 
 
 def test_its_states_come_one_after_the_other(house: House) -> None:
@@ -97,7 +97,7 @@ def test_secrets_reach_machines_that_start_and_no_others(house: House) -> None:
     house.app.machines.wait(made.id, "stopped")
     house.app.machines.start(made.id)
     house.app.machines.wait(made.id, "started")
-    until(lambda: house.standin.machine("voice-bot", "bot-1").healthy)
+    soon(lambda: house.standin.machine("voice-bot", "bot-1").healthy)
     assert env(house)["KEY"] == "new"
 
 
@@ -108,7 +108,7 @@ def test_a_machine_that_asks_for_no_version_may_start_with_older_secrets(house: 
     house.standin.clock.advance(100)
     house.app.secrets.update({"KEY": "new"})
     house.app.machines.create("bot-1", config(), region="fra", min_secrets_version=asked)
-    until(lambda: house.standin.machine("voice-bot", "bot-1").healthy)
+    soon(lambda: house.standin.machine("voice-bot", "bot-1").healthy)
     assert env(house)["KEY"] == key
 
 
@@ -161,7 +161,7 @@ def test_what_ends_by_itself_starts_again_only_if_its_policy_says(
     with pytest.raises(httpx.HTTPStatusError):
         httpx.get(f"{house.site}/die?code={code}").raise_for_status()
     machine = house.standin.machine("voice-bot", "bot-1")
-    until(lambda: machine.state == "stopped" or (len(machine.events) > 5 and machine.state == "started"))
+    soon(lambda: machine.state == "stopped" or (len(machine.events) > 5 and machine.state == "started"))
     assert (house.now(made).state == "started") is again
 
 
@@ -179,7 +179,7 @@ def test_an_update_carries_on_what_ran_and_only_that(house: House) -> None:
     updated = house.app.machines.update(house.now(made), config(env={"COLOUR": "red"}))
     assert updated.state == "replacing"
     assert house.app.machines.wait(made.id, "started", version=updated.instance_id) == "started"
-    until(lambda: house.standin.machine("voice-bot", "bot-1").healthy)
+    soon(lambda: house.standin.machine("voice-bot", "bot-1").healthy)
     assert env(house)["COLOUR"] == "red"
     assert not psutil.pid_exists(first)
 
@@ -208,7 +208,7 @@ def test_another_program_of_the_same_image(house: House) -> None:
 def test_checks_are_really_made(house: House) -> None:
     made = house.app.machines.create("bot-1", config(env={"HEALTH": "503"}), region="fra")
     house.app.machines.wait(made.id, "started")
-    until(lambda: "503" in str(house.now(made).checks))
+    soon(lambda: "503" in str(house.now(made).checks))
     assert not house.now(made).healthy
     assert [check.status for check in house.now(made).checks] == ["critical"]
 
@@ -217,7 +217,7 @@ def test_checks_that_never_pass(house: House) -> None:
     house.standin.settings.sick = {"bot-1"}
     made = house.app.machines.create("bot-1", config(), region="fra")
     house.app.machines.wait(made.id, "started")
-    until(lambda: bool(house.now(made).checks))
+    soon(lambda: bool(house.now(made).checks))
     time.sleep(0.5)
     assert not house.now(made).healthy
 
@@ -261,8 +261,8 @@ def test_a_crash_from_outside(house: House) -> None:
     house.machine(restart=Restart(policy="always"))
     first = pid(house)
     house.standin.crash("voice-bot", "bot-1")
-    until(lambda: not psutil.pid_exists(first))
-    until(lambda: house.standin.machine("voice-bot", "bot-1").healthy)
+    soon(lambda: not psutil.pid_exists(first))
+    soon(lambda: house.standin.machine("voice-bot", "bot-1").healthy)
     assert pid(house) != first
 
 
@@ -320,6 +320,6 @@ def test_nothing_survives_a_test_that_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", _KILLED], env=env, stdout=subprocess.PIPE, text=True) as test:
         assert test.stdout is not None
         running = int(test.stdout.readline())
-        until(lambda: psutil.Process(running).name() == "sleep")
+        soon(lambda: psutil.Process(running).name() == "sleep")
         test.kill()
-    until(lambda: not psutil.pid_exists(running))
+    soon(lambda: not psutil.pid_exists(running))

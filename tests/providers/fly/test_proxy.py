@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.providers.fly.house import House, limited
-from tests.waiting import until
+from tests.waiting import soon
 
 
 def who(house: House, **headers: str) -> str:
@@ -116,7 +116,7 @@ def test_many_frames_of_a_socket(house: House) -> None:
             socket.send(f"{number} " + "x" * 2000)
             assert str(socket.recv(timeout=5)).startswith(f"{made.id} {number} ")
         assert house.standin.machine("voice-bot", "bot-1").active == 1
-    until(lambda: house.standin.machine("voice-bot", "bot-1").active == 0)
+    soon(lambda: house.standin.machine("voice-bot", "bot-1").active == 0)
 
 
 def test_a_quiet_socket_is_ended(house: House) -> None:
@@ -135,7 +135,7 @@ def test_no_more_requests_at_once_than_the_hard_limit(house: House) -> None:
     house.machine(concurrency=limited(1))
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(httpx.get, f"{house.site}/slow?s=1")
-        until(lambda: house.standin.machine("voice-bot", "bot-1").active == 1)
+        soon(lambda: house.standin.machine("voice-bot", "bot-1").active == 1)
         assert httpx.get(f"{house.site}/who").status_code == 503
         assert slow.result().status_code == 200
     assert httpx.get(f"{house.site}/who").status_code == 200
@@ -166,7 +166,7 @@ def test_autostop_stops_what_has_no_requests(house: House) -> None:
         house.standin.clock.advance(1000)
         time.sleep(1.2)
         assert house.now(sleepy).state == "started"
-    until(lambda: house.standin.machine("voice-bot", "bot-1").active == 0)
+    soon(lambda: house.standin.machine("voice-bot", "bot-1").active == 0)
     house.standin.clock.advance(1000)
     assert house.app.machines.wait(sleepy.id, "stopped", timeout_s=10) == "stopped"
     assert house.now(sleepy).events[1].source == "proxy"

@@ -26,7 +26,7 @@ from voicedeploy_providers.pipecat_cloud.context import Recipe, artifacts, pack
 from tests.providers.pipecat_cloud.folders import plain
 from tests.providers.pipecat_cloud.house import NAME, House
 from tests.providers.pipecat_cloud.standin import Image, Standin
-from tests.waiting import until
+from tests.waiting import soon
 from voicedeploy.spec import load
 
 
@@ -226,7 +226,7 @@ def test_one_session_for_each_agent_and_no_more_than_there_may_be(house: House) 
     assert ended is not None and ended.ended_at and ended.completion_status == "stopped"
     assert sessions.get("00000000-0000-4000-8000-000000000000") is None
     third = sessions.start("daily", body={"seconds": 0})
-    until(lambda: bool((s := sessions.get(third.session_id)) and s.ended_at))
+    soon(lambda: bool((s := sessions.get(third.session_id)) and s.ended_at))
     assert len(sessions.list("ended")) == 2
 
 
@@ -247,20 +247,20 @@ def test_a_session_ends_when_its_time_is_over(house: House) -> None:
     sessions = house.cloud.agent(NAME).sessions
     started = sessions.start("daily", body={"seconds": 999})
     house.standin.clock.advance(61)
-    until(lambda: bool((s := sessions.get(started.session_id)) and s.ended_at))
+    soon(lambda: bool((s := sessions.get(started.session_id)) and s.ended_at))
 
 
 def test_instances_are_kept_and_stopped_as_they_are_scaled(house: House) -> None:
     agent = house.agent(min_agents=2, max_agents=4)
     there = house.standin.agent(NAME)
-    until(lambda: sum(i.ready for i in there.alive()) == 2)
+    soon(lambda: sum(i.ready for i in there.alive()) == 2)
     house.cloud.agents.update(agent, Wanted(min_agents=0))
     house.standin.clock.advance(301)
-    until(lambda: not any(there.alive()))
+    soon(lambda: not any(there.alive()))
     assert house.now.live
     house.standin.settings.buffer = 1
     house.cloud.agent(NAME).sessions.start("daily")
-    until(lambda: sum(i.ready for i in there.alive()) == 2)
+    soon(lambda: sum(i.ready for i in there.alive()) == 2)
 
 
 def test_old_agents_may_go_on_taking_sessions_after_a_deployment(house: House) -> None:
@@ -272,7 +272,7 @@ def test_old_agents_may_go_on_taking_sessions_after_a_deployment(house: House) -
     found = sessions.get(stale.session_id)
     assert found is not None and found.deployment_id == before.desired_deployment_id
     house.standin.clock.advance(61)
-    until(lambda: not any(house.standin.agent(NAME).releases[0].alive()))
+    soon(lambda: not any(house.standin.agent(NAME).releases[0].alive()))
     fresh = sessions.get(sessions.start("daily").session_id)
     assert fresh is not None and fresh.deployment_id == live.desired_deployment_id
 
@@ -292,7 +292,7 @@ def test_logs_are_read_and_followed(house: House) -> None:
     house.agent(secret_set=house.secrets(NOTE="loud"))
     agent = house.cloud.agent(NAME)
     started = agent.sessions.start("daily", body={"seconds": 0})
-    until(lambda: any("is over" in line.log for line in agent.logs.last()))
+    soon(lambda: any("is over" in line.log for line in agent.logs.last()))
     lines = [line.log for line in agent.logs.last()]
     assert lines[0] == "quiet loud"
     of_it = [line.log for line in agent.logs.last(session=started.session_id)]

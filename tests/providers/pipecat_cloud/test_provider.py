@@ -12,7 +12,7 @@ from voicedeploy_providers.pipecat_cloud.api import PipecatCloud as Api
 
 from tests.providers.pipecat_cloud.folders import write
 from tests.providers.pipecat_cloud.standin import Standin, Trap
-from tests.waiting import until
+from tests.waiting import soon
 from voicedeploy import engine
 from voicedeploy.deployment import Deployment
 from voicedeploy.errors import NotReady, StepFailed, UsageError, VoiceDeployError
@@ -194,7 +194,7 @@ def test_a_release_is_live_when_the_one_before_takes_no_more_calls(standin: Stan
     assert "still take new calls" in project.provider.status(have).reason
     assert subjects(project.plan()) == ["✓ ready"]
     standin.settings.stale_s = 0
-    until(lambda: not any(standin.agent(NAME).releases[1].alive()))
+    soon(lambda: not any(standin.agent(NAME).releases[1].alive()))
     assert project.up().empty
 
 
@@ -281,7 +281,7 @@ def test_what_is_told_of_calls(standin: Standin, cloud: Api, project: Project) -
     session = cloud.agent(NAME).sessions.start("daily", body={"seconds": 60}).session_id
     have = project.have
     assert have is not None
-    until(lambda: any(session in line for line in project.provider.logs(have, follow=False, lines=50, session="")))
+    soon(lambda: any(session in line for line in project.provider.logs(have, follow=False, lines=50, session="")))
     mine = list(project.provider.logs(have, follow=False, lines=50, session=session))
     assert any("begins" in line for line in mine) and not any(line.startswith("quiet") for line in mine)
     assert project.provider.status(have).sessions == 1
@@ -371,7 +371,7 @@ def test_who_has_to_wait_for_a_cold_agent_is_told_how_long(standin: Standin, pro
     warm = project.provider.door(have).way
     assert warm is not None and (warm.transport, warm.stream, warm.cold_s) == ("webrtc", "", 0)
     standin.clock.advance(standin.settings.cooldown_s + 1)
-    until(lambda: not any(standin.agent(NAME).alive()))
+    soon(lambda: not any(standin.agent(NAME).alive()))
     cold = project.provider.door(have).way
     assert cold is not None and cold.cold_s == 60
 

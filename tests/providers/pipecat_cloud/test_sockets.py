@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.providers.pipecat_cloud.house import NAME, House
 from tests.providers.pipecat_cloud.standin import Image
-from tests.waiting import until
+from tests.waiting import soon
 
 PARROT = Path(__file__).parent / "bots" / "parrot.py"
 CARRIERS = ("telnyx", "plivo", "exotel")
@@ -57,7 +57,7 @@ def twilio(house: House, host: str) -> Iterator[ClientConnection]:
 
 
 def free(house: House) -> None:
-    until(lambda: not house.standin.agent(NAME).active())
+    soon(lambda: not house.standin.agent(NAME).active())
 
 
 def test_anybody_by_the_agents_name(house: House) -> None:

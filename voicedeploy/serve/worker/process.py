@@ -79,7 +79,7 @@ def prefer_for_oom() -> None:
 
 
 def come_first() -> None:
-    """Where that is allowed: a deploy, the start of another bot, a night's backup can wait, a listener cannot."""
+    """Before the rest of its control group, where that is allowed: a bot that loads can wait, a listener cannot."""
     try:
         os.nice(_NICER)
     except OSError:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from voicedeploy_providers.vm.ssh import Shell, connect, route
 
-from tests.waiting import until
+from tests.waiting import soon
 
 _SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin") or ""
 
@@ -198,5 +198,5 @@ def _started(argv: list[str], address: str, port: int) -> "subprocess.Popen[byte
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
             return probe.connect_ex((address, port)) == 0
 
-    until(listens)
+    soon(listens)
     return process

@@ -14,7 +14,7 @@ import pytest
 from voicedeploy_providers.vm.ssh import Shell
 
 from tests.providers.vm.ssh.conftest import Lab, Sshd
-from tests.waiting import until
+from tests.waiting import soon
 from voicedeploy.errors import Locked, NotReady, StepFailed
 
 ANOTHER = """
@@ -85,7 +85,7 @@ def test_a_crash_leaves_it_free(shell: Shell, lab: Lab, tmp_path: Path) -> None:
     with another(lab, lock) as process:
         assert not free(lock)
         process.kill()
-    until(lambda: free(lock))
+    soon(lambda: free(lock))
     with shell.hold(str(lock), "up"):
         assert json.loads(lock.read_text())["why"] == "up"
 
@@ -100,7 +100,7 @@ def test_a_silent_party_loses_it(lab: Lab, host: Sshd, tmp_path: Path, monkeypat
         time.sleep(3)
         assert not free(lock)
         monkeypatch.setattr("voicedeploy_providers.vm.ssh.lock.BEAT_S", 60)
-        until(lambda: free(lock))
+        soon(lambda: free(lock))
 
 
 def test_it_is_had_again_after_a_cut(shell: Shell, host: Sshd, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_our_own_holder_of_before_gives_way(shell: Shell, host: Sshd, tmp_path: 
             assert not free(lock)
         finally:
             server.send_signal(signal.SIGCONT)
-        until(lambda: len(host.connections()) == 1)
+        soon(lambda: len(host.connections()) == 1)
         assert not free(lock)
     assert free(lock)
 
@@ -135,7 +135,7 @@ def test_somebody_came_in_between(shell: Shell, lab: Lab, tmp_path: Path) -> Non
     lock = tmp_path / "lock"
     with shell.hold(str(lock), "up"):
         os.kill(json.loads(lock.read_text())["holder"], signal.SIGKILL)
-        until(lambda: free(lock))
+        soon(lambda: free(lock))
         with another(lab, lock) as process:
             with pytest.raises(StepFailed, match=r"the lock was lost with the connection\. somebody else is at it: "):
                 shell.run("true")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.providers.vm.ssh.conftest import Lab, commands
-from tests.waiting import until
+from tests.waiting import soon
 from voicedeploy.errors import NotReady
 
 PASSWORD = "correct horse's \\battery"  # noqa: S105
@@ -76,9 +76,9 @@ def test_without_a_password(user: str, lab: Lab, tmp_path: Path) -> None:
         naps = f"sleep 60{os.getpid()}"
         lines = shell.stream(f"echo one; {naps}; echo two")
         assert next(lines) == "one"
-        until(lambda: naps in commands())
+        soon(lambda: naps in commands())
         lines.close()  # type: ignore[attr-defined]
-        until(lambda: naps not in commands())
+        soon(lambda: naps not in commands())
 
 
 def test_with_a_password(user: str, lab: Lab, tmp_path: Path, answers: Callable[..., list[str]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from voicedeploy_providers.vm.ssh import ConnectionLost, Shell
 
 from tests.providers.vm.ssh.conftest import Lab, Sshd, commands
-from tests.waiting import until
+from tests.waiting import soon
 from voicedeploy.errors import StepFailed
 
 
@@ -21,7 +21,7 @@ def cut_when(host: Sshd, true: Callable[[], bool]) -> Iterator[None]:
     cuts: list[int] = []
 
     def cut() -> None:
-        until(true)
+        soon(true)
         cuts.append(host.cut())
 
     thread = threading.Thread(target=cut)
@@ -78,7 +78,7 @@ def test_a_script_has_an_end_and_leaves_nothing(shell: Shell) -> None:
     with pytest.raises(StepFailed, match=r"waiting did not end within 0\.5 s"):
         shell.run(f"echo begun; {naps}", timeout_s=0.5, what="waiting")
     assert time.monotonic() - started < 10
-    until(lambda: naps not in commands())
+    soon(lambda: naps not in commands())
 
 
 def test_secrets_are_in_no_command_line_and_in_no_file(shell: Shell) -> None:
@@ -88,7 +88,7 @@ def test_secrets_are_in_no_command_line_and_in_no_file(shell: Shell) -> None:
         target=lambda: shell.run(f"x={secret}; cat >/dev/null; sleep 1.0471", args=[secret], stdin=secret.encode())
     )
     thread.start()
-    until(lambda: "sleep 1.0471" in commands())  # nobody else's
+    soon(lambda: "sleep 1.0471" in commands())  # nobody else's
     while thread.is_alive():
         seen.append(commands())
     thread.join()
@@ -160,7 +160,7 @@ def test_a_tree_with_a_file_that_is_gone(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(os.urandom(2 << 20))
     with pytest.raises(StepFailed, match=r"gone\.py cannot be read: No such file"):
         shell.put_tree(tmp_path, ["a", "gone.py"], str(tmp_path / "to" / "release"))
-    until(lambda: not list(tmp_path.glob("to/*")))
+    soon(lambda: not list(tmp_path.glob("to/*")))
 
 
 def test_the_same_files_are_the_same_bytes(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_lines_come_as_they_are_printed_and_stop_when_nobody_reads(shell: Shell,
     assert next(lines) == "three ü"
     assert f"tail -n +1 -F {log}" in commands()
     lines.close()  # type: ignore[attr-defined]
-    until(lambda: f"tail -n +1 -F {log}" not in commands())
+    soon(lambda: f"tail -n +1 -F {log}" not in commands())
     assert list(shell.stream("printf 'a\\nb'")) == ["a", "b"]
     with pytest.raises(StepFailed, match="reading the log failed with exit code 3"):
         list(shell.stream("echo no >&2; exit 3", what="reading the log"))
