@@ -23,6 +23,7 @@ import tomli_w
 import voicedeploy
 from benchmarks.altered_worker import COMING_FIRST
 from voicedeploy.call import Callee
+from voicedeploy.network import Transport
 from voicedeploy.serve.client import FrontClient
 
 TYPICAL = Path(__file__).with_name("bots") / "typical.py"
@@ -116,6 +117,7 @@ class Front:
     slots: int = 2
     warm: int = 1
     isolation: Literal["fork", "spawn"] = "fork"
+    transport: Transport = Transport.WEBRTC
     place: Place = ANYWHERE
     without: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -155,6 +157,7 @@ class Front:
                 "python": sys.executable,
             },
             "listen": {"port": 0, "socket": str(folder / "front.sock")},
+            "transport": {"kind": self.transport.value},
             "session": {"isolation": self.isolation},
             "pool": {"min": self.warm, "max": self.slots, "warm": 0},
             "access": {"key_file": "key", "open_on_loopback": True, "starts_per_minute": 0},

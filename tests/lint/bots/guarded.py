@@ -45,7 +45,8 @@ async def bot(runner_args: RunnerArguments):
             transport = await create_transport(
                 args,
                 {"twilio": lambda: FastAPIWebsocketParams(
-                    audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2)},
+                    audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2,
+                    audio_out_sample_rate=8000)},
             )
         case _:
             raise ValueError(runner_args.session_id)

@@ -1,0 +1,85 @@
+"""What a caller on the phone hears of the offline bot, at the phone's sample rate and at Pipecat's.
+
+Its sound leaves at 8000 Hz, as `init` makes it, or at 24,000, which the serializer resamples a packet at a time. The
+caller plays what comes at once, without a buffer; a hole is when it has nothing to play within an utterance.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from benchmarks.outcome import Outcome, Ratio, median, quantile, run, tell
+from benchmarks.servers import Front, Server
+from benchmarks.voice_to_voice import PATIENCE, made
+from voicedeploy.call import CallOptions, Run, Script, call
+from voicedeploy.call.lines.socket.player import PIECE_S
+from voicedeploy.network import Transport
+
+OPTIONS = CallOptions(answer_timeout_s=6, monologue_timeout_s=15, transport=Transport.TWILIO.value)
+ACCOUNT = {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "of nobody's account"}
+RATE = ("bot.py", ", audio_out_sample_rate=8000", "")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.phone", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=6, help="one call of four turns to each bot in every round")
+    return run(lambda args: asyncio.run(measure(args.rounds)), parser, argv)
+
+
+async def measure(rounds: int) -> Outcome:
+    with ExitStack() as stack:
+        bots = {"at 8000 Hz": stack.enter_context(made()), "at 24,000 Hz": stack.enter_context(made((RATE,)))}
+        fronts = [Front(name, bot=bot, transport=Transport.TWILIO, env=ACCOUNT) for name, bot in bots.items()]
+        servers = [stack.enter_context(front()) for front in fronts]
+        for server in servers:  # whatever is done once only
+            await _heard(server)
+        runs: dict[str, list[Run]] = {server.name: [] for server in servers}
+        for number in range(rounds):
+            for server in servers[number % 2 :] + servers[: number % 2]:
+                runs[server.name].append(await _heard(server))
+            tell(
+                f"round {number + 1}: "
+                + ", ".join(f"{name} {median(_answers(of)):.0f} ms" for name, of in runs.items())
+            )
+    return judge(runs)
+
+
+async def _heard(server: Server) -> Run:
+    """A call in which every turn was answered once."""
+    for _ in range(PATIENCE):
+        await asyncio.to_thread(server.settle)
+        done = await call(server.callee, Script.demo(), OPTIONS)
+        if not done.ok:
+            raise RuntimeError(f"{server.name}: {done.error}")
+        if all(turn.voice_to_voice_ms is not None and not turn.overlapped for turn in done.turns):
+            return done
+        tell(f"{server.name}: a call does not count: {[turn.voice_to_voice_ms for turn in done.turns]} ms")
+    raise RuntimeError(f"{server.name}: in {PATIENCE} calls in a row not every turn was answered once")
+
+
+def _answers(runs: Sequence[Run]) -> list[float]:
+    return [turn.voice_to_voice_ms for run in runs for turn in run.turns if turn.voice_to_voice_ms is not None]
+
+
+def judge(runs: dict[str, list[Run]]) -> Outcome:
+    """`runs` in the order: as init makes it, Pipecat's default."""
+    outcome = Outcome("the offline bot on the phone, ms")
+    for name, of in runs.items():
+        heard = _answers(of)
+        outcome.rows.append({
+            "sound leaves": name,
+            "voice to voice": median(heard),
+            "p95": quantile(heard, 0.95),
+            "first word": median([run.first_word_ms or 0.0 for run in of]),
+            "largest hole": max(run.audio.max_gap_ms for run in of) - PIECE_S * 1000,
+            "late p95": median([run.audio.late_p95_ms for run in of]),
+        })  # fmt: skip
+    ours, theirs = (median(_answers(of)) for of in runs.values())
+    outcome.ratios = [Ratio("voice to voice, at 8000 Hz / at 24,000", ours / theirs, 1.0)]
+    return outcome
+
+
+if __name__ == "__main__":
+    sys.exit(main())
