@@ -4,12 +4,14 @@ import socket
 import stat
 import subprocess
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from tests import processor
 
 # What of the lab may run beside each other. Within a group tests take turns: they share what they have made, and
 # measure. Whoever has two tests left is given another group, so the long ones come first, and behind a single long test
@@ -17,6 +19,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 GROUPS = {
     "host": (
         "lab/test_vm.py",
+        "lab/test_vm_calls",
         "lab/test_vm_contract",
         "lab/test_vm_sockets",
         "lab/test_fly.py::test_a_deploy_under_a_call",
@@ -24,7 +27,9 @@ GROUPS = {
     ),
     "patience": ("serve/test_patience",),
     "pauses": ("lab/test_compare.py::test_pauses",),
+    "distance": ("lab/test_compare.py::test_an_injected",),
     "rounds": ("comparing/",),
+    "compare": ("lab/test_compare.py::test_the_command",),
     "images": ("lab/test_image", "lab/test_fly_image", "lab/test_fly_dockerfile"),
     "fly": (
         "lab/test_fly.py",
@@ -37,8 +42,6 @@ GROUPS = {
     "moving-hosts": ("lab/test_vm_switch", "lab/test_vm_upstream"),
     "ups": ("lab/test_up.", "lab/test_upstream"),
     "pipecat-cloud": ("lab/test_pipecat_cloud",),
-    "compare": ("lab/test_compare.py::test_the_command",),
-    "distance": ("lab/test_compare",),
     "demo": ("lab/test_demo", "lab/test_up_rooms", "lab/test_wheel", "init/"),
     "faults": ("lab/test_vm_faults",),
     "calls": ("lab/test_calls",),
@@ -85,16 +88,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """What measures comes before what runs beside it, with whatever it starts."""
-    if item.get_closest_marker("measures") is None:
+    """What measures comes before what runs beside it, with whatever it starts. Of what is quiet the test itself does,
+    which calls."""
+    with ExitStack() as turns:
+        if item.get_closest_marker("measures"):
+            turns.enter_context(processor.nicer())
+        if item.get_closest_marker("quiet"):
+            turns.enter_context(processor.first_in_turn())
         return (yield)
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -10)
-    try:
-        return (yield)
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 class InGroups(LoadScopeScheduling):  # type: ignore[misc]  # of no types

@@ -101,11 +101,13 @@ def test_a_program_is_as_if_python_ran_it(tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("WORD = 'found'\n")
     file.write_text(
         "import beside, os, sys\n"
-        "print(beside.WORD, __name__, sys.argv, os.getcwd(), os.getpriority(0, 0))\n"
+        "turn = os.getpriority(0, 0), os.sched_getscheduler(0)\n"
+        "print(beside.WORD, __name__, sys.argv, os.getcwd(), turn)\n"
         "sys.exit(7)\n"
     )
+    turn = ("chrt", "--batch", "0", "nice", "-n", "3")
     real, ours = (
-        subprocess.run(["nice", "-n", "3", *argv], cwd="/", capture_output=True, text=True, check=False)
+        subprocess.run([*turn, *argv], cwd="/", capture_output=True, text=True, check=False)
         for argv in ([sys.executable, str(file), "a", "b"], forked.bot(file, "a", "b"))
     )
     assert (ours.returncode, ours.stdout) == (real.returncode, real.stdout) and real.returncode == 7, ours

@@ -124,6 +124,7 @@ async def test_a_silent_bot(start: Start) -> None:
     assert run.phases.dtls is not None and run.first_word_ms is None
 
 
+@pytest.mark.measures
 async def test_an_echo_is_heard_but_cannot_be_timed(start: Start) -> None:
     run = await call(start(GREETS="never", ANSWERS="echo"), Script.demo(1), OPTIONS)
     assert run.ok, run.error

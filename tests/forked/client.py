@@ -20,6 +20,7 @@ asked = {
     "env": dict(os.environ),
     "streams": streams,
     "nice": os.getpriority(os.PRIO_PROCESS, 0),
+    "policy": (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority),
 }
 where = [os.open(path, os.O_RDONLY) for path in ("/proc/self/ns/net", "/proc/self/ns/mnt", "/")]
 socket.send_fds(server, [repr(asked).encode()], [*streams, *where])

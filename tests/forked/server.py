@@ -120,6 +120,9 @@ def become(asked: dict[str, Any], handed: list[int], user: int, group: int) -> l
     os.close(root)
     if asked["nice"] != os.getpriority(os.PRIO_PROCESS, 0):
         os.setpriority(os.PRIO_PROCESS, 0, asked["nice"])
+    policy, priority = asked["policy"]
+    if policy != os.sched_getscheduler(0):
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
     if user != os.getuid():
         os.setgroups([])
         os.setgid(group)

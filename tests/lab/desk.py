@@ -9,6 +9,7 @@ import pytest
 
 from tests import forked
 from tests.lab.local import Place, Result
+from tests.processor import REALTIME
 from tests.providers.fly.standin import Image, Standin
 from tests.waiting import until
 
@@ -52,7 +53,7 @@ class Desk(Place):
 
     def talks(self, count: int, *words: str) -> "subprocess.Popen[str]":
         """So many calls by one command, all of which have begun."""
-        calls = self.begin("call", *words, "--json")
+        calls = self.begin("call", *words, "--json", turn=REALTIME)
         # The platform takes one request a second for a machine.
         until(lambda: calls.poll() is not None or self.status()["sessions"] == count, pause_s=1.0)
         assert calls.poll() is None, calls.communicate()

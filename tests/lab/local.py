@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,10 @@ class Place:
         )
         return Result(done, time.monotonic() - started)
 
-    def begin(self, *words: str) -> "subprocess.Popen[str]":
+    def begin(self, *words: str, turn: Sequence[str] = ()) -> "subprocess.Popen[str]":
         """A command that goes on beside the test; ended with it."""
         program = subprocess.Popen(
-            self.argv(*words),
+            [*turn, *self.argv(*words)],
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,

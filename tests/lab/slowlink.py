@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import processor
 from tests.lab.nat.namespaces import Namespaces, command
 
 NETS = "10.78"
@@ -40,7 +41,7 @@ def slow_link(delay_ms: float, *, number: int = 0) -> Iterator[SlowLink]:
     try:
         namespace = names.make(f"slow{number}", {})
         cable = subprocess.Popen(
-            [sys.executable, "-m", "tests.lab.slowlink", str(delay_ms), here, namespace, there],
+            [*processor.REALTIME, sys.executable, "-m", "tests.lab.slowlink", str(delay_ms), here, namespace, there],
             cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert cable.stdin is not None and cable.stdout is not None

@@ -7,18 +7,18 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import voicedeploy
-from tests import forked
+from tests import forked, processor
 from tests.lab.hosts import Host
 from tests.lab.local import REQUIREMENTS, TALKER, Result
 
 SPEECH = Path(voicedeploy.__file__).parent / "call" / "speech"
-SENTENCES = 20
-"""A minute and three quarters of talk: twice as long as five deploys."""
+SENTENCES = 17
+"""A minute and a half of talk: longer than five deploys."""
 GAP_MS = 60.0
 """A gap that a listener hears."""
 
@@ -68,9 +68,9 @@ class Desk:
     def argv(self, *words: str) -> list[str]:
         return forked.command(*words) if self._forks else [sys.executable, "-m", "voicedeploy", *words]
 
-    def popen(self, *words: str, nice: int = 0) -> "subprocess.Popen[str]":
+    def popen(self, *words: str, turn: Sequence[str] = ()) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            ["nice", "-n", str(nice), *self.argv(*words)],
+            [*turn, *self.argv(*words)],
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -91,10 +91,9 @@ class Desk:
         return self.run("up", "--host", host.name, "--yes", "--json", *more)
 
     def talk(self, host: Host, sentences: int = SENTENCES) -> "subprocess.Popen[str]":
-        """A call that says so many sentences and waits for each answer. Whoever deploys is on a machine of their own,
-        other than here, and does not take the processor from those who call."""
+        """A call that says so many sentences and waits for each answer."""
         said = [word for _ in range(sentences) for word in ("--wav", str(SPEECH / "hello.wav"))]
-        return self.popen("call", "--host", host.name, *said, "--json", nice=-10)
+        return self.popen("call", "--host", host.name, *said, "--json", turn=processor.REALTIME)
 
     def three_good_a_bad_one_and_back(self, host: Host) -> list[str]:
         """Three deploys, one that fails, and a rollback, one right after the other. The releases that were live, in

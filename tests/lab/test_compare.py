@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import voicedeploy.call
+from tests import processor
 from tests.call.test_client import SHORT
 from tests.lab.front import Served, served
 from tests.lab.local import TALKER
@@ -97,7 +98,7 @@ def test_the_command_shows_it_all(tmp_path: Path) -> None:
         words = ["compare", f"one={one.url}", f"other={other.url}", "--runs", "8", "--report", "page.html"]
         words += ["--wav", str(HELLO)]
         done = subprocess.run(
-            [sys.executable, "-m", "voicedeploy", *words],
+            [*processor.REALTIME, sys.executable, "-m", "voicedeploy", *words],
             cwd=tmp_path, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, timeout=800, check=False,
         )  # fmt: skip
         sessions = [front.client.status().sessions for front in (one, other)]

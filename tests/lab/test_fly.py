@@ -39,7 +39,7 @@ def test_from_nothing_to_a_voice_and_back_to_nothing(desk: Desk, fly: Standin) -
     assert desk.run("status", "--json").json["deployments"] == []
 
 
-@pytest.mark.quiet
+@pytest.mark.alone
 def test_a_deploy_under_a_call(desk: Desk) -> None:
     desk.spec(slots=2, session='max_duration = "3m"')
     first = desk.up("--json")

@@ -134,7 +134,7 @@ def test_from_nothing_to_a_voice_and_back_to_nothing(desk: Abroad, fly: Standin)
     assert desk.run("status", "--json").json["deployments"] == []
 
 
-@pytest.mark.quiet
+@pytest.mark.alone
 def test_a_deploy_under_calls(desk: Abroad, fly: Standin) -> None:
     desk.spec(session='max_duration = "3m"')
     first = desk.up("--json")

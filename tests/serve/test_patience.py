@@ -10,7 +10,7 @@ from tests.serve.conftest import running
 from tests.serve.test_sockets import SILENCE, begin, config, phone
 from voicedeploy.serve.nursery import WORKER
 
-pytestmark = [pytest.mark.lab, pytest.mark.quiet]
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 # Pipecat gives a pipeline up after 300 s without speech.
 SILENT_S = 365
