@@ -15,6 +15,7 @@ from typing import Any
 WORKER = Path(__file__).parents[1] / "voicedeploy" / "serve" / "worker"
 NAME = "_voicedeploy_worker"
 COMING_FIRST = "coming first"
+TELEPHONES = "telephones at once"
 
 
 def _part(name: str) -> Any:
@@ -36,6 +37,7 @@ LEAVE_OUT: dict[str, Callable[[], None]] = {
     "inline decoding": _set("media", "_decode_inline", lambda: True),
     "hearing at once": _set("media", "_hear_at_once", lambda: True),
     "whole packets": _set("media", "_whole_packets", lambda: True),
+    TELEPHONES: _set("resampling", "answer_at_once", lambda: None),
     "quiet observers": _set("observers", "lighten", lambda: None),
     "uvloop": _set("call", "_fast_loop", asyncio.new_event_loop),
     "one core": _set("process", "stay_on", lambda core: None),

@@ -5,7 +5,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from benchmarks.altered_worker import LEAVE_OUT
+from benchmarks.altered_worker import LEAVE_OUT, TELEPHONES
 from benchmarks.calls import NICE, STAGGER_S, Round, after, cores_of, one_round, told
 from benchmarks.outcome import Outcome, Ratio, median, quantile, run, tell
 from benchmarks.servers import Front, Place, Runner
@@ -31,11 +31,12 @@ async def measure(rounds: int, calls: int, cores: int) -> Outcome:
     def front(name: str, *without: str, **env: str) -> Front:
         return Front(name, slots=calls, warm=calls, place=place, without=without, env=env)
 
+    parts = [name for name in LEAVE_OUT if name != TELEPHONES]
     sides: tuple[Front | Runner, ...] = (
         front(ALL),
-        *(front(f"without {name}", name) for name in LEAVE_OUT),
+        *(front(f"without {name}", name) for name in parts),
         front(RTVI, RTVI="off"),
-        front(NONE, *LEAVE_OUT),
+        front(NONE, *parts),
         Runner(place=place),
     )
     script = after(calls * STAGGER_S, Script.demo(2))

@@ -1,7 +1,7 @@
-"""What a caller on the phone hears of the offline bot, at the phone's sample rate and at Pipecat's.
+"""What a caller on the phone hears of the offline bot.
 
-Its sound leaves at 8000 Hz, as `init` makes it, or at 24,000, which the serializer resamples a packet at a time. The
-caller plays what comes at once, without a buffer; a hole is when it has nothing to play within an utterance.
+With our resampling between the phone's sample rate and the bot's, and with Pipecat's. The caller plays at once what
+comes, without a buffer; a hole is when it has nothing to play within an utterance.
 """
 
 import argparse
@@ -9,7 +9,9 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
+from benchmarks.altered_worker import TELEPHONES
 from benchmarks.outcome import Outcome, Ratio, median, quantile, run, tell
 from benchmarks.servers import Front, Server
 from benchmarks.voice_to_voice import PATIENCE, made
@@ -19,7 +21,6 @@ from voicedeploy.network import Transport
 
 OPTIONS = CallOptions(answer_timeout_s=6, monologue_timeout_s=15, transport=Transport.TWILIO.value)
 ACCOUNT = {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "of nobody's account"}
-RATE = ("bot.py", ", audio_out_sample_rate=8000", "")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def measure(rounds: int) -> Outcome:
     with ExitStack() as stack:
-        bots = {"at 8000 Hz": stack.enter_context(made()), "at 24,000 Hz": stack.enter_context(made((RATE,)))}
-        fronts = [Front(name, bot=bot, transport=Transport.TWILIO, env=ACCOUNT) for name, bot in bots.items()]
-        servers = [stack.enter_context(front()) for front in fronts]
+        front = Front(bot=stack.enter_context(made()), transport=Transport.TWILIO, env=ACCOUNT)
+        theirs = replace(front, name="Pipecat's resampling", without=(TELEPHONES,))
+        servers = [stack.enter_context(side()) for side in (front, theirs)]
         for server in servers:  # whatever is done once only
             await _heard(server)
         runs: dict[str, list[Run]] = {server.name: [] for server in servers}
@@ -64,12 +65,12 @@ def _answers(runs: Sequence[Run]) -> list[float]:
 
 
 def judge(runs: dict[str, list[Run]]) -> Outcome:
-    """`runs` in the order: as init makes it, Pipecat's default."""
+    """`runs` in the order: ours, Pipecat's."""
     outcome = Outcome("the offline bot on the phone, ms")
     for name, of in runs.items():
         heard = _answers(of)
         outcome.rows.append({
-            "sound leaves": name,
+            "front": name,
             "voice to voice": median(heard),
             "p95": quantile(heard, 0.95),
             "first word": median([run.first_word_ms or 0.0 for run in of]),
@@ -77,7 +78,7 @@ def judge(runs: dict[str, list[Run]]) -> Outcome:
             "late p95": median([run.audio.late_p95_ms for run in of]),
         })  # fmt: skip
     ours, theirs = (median(_answers(of)) for of in runs.values())
-    outcome.ratios = [Ratio("voice to voice, at 8000 Hz / at 24,000", ours / theirs, 1.0)]
+    outcome.ratios = [Ratio("voice to voice, voicedeploy / Pipecat's resampling", ours / theirs, 0.8)]
     return outcome
 
 

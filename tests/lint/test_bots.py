@@ -76,12 +76,12 @@ def test_bots_that_init_makes_are_clean(services: Services, transport: Transport
 
 
 def test_somebody_else_s_bot() -> None:
-    """Works, but for what its author wrote about .env, and defaults of Pipecat that make every answer later."""
-    for kind, costs in ((Transport.WEBRTC, [20]), (Transport.TWILIO, [20, 100])):
+    """Works, but for what its author wrote about .env, and a default of Pipecat that makes every answer 20 ms later."""
+    for kind in (Transport.WEBRTC, Transport.TWILIO):
         found = lint(FOREIGN, "bot.py", kind)
-        assert codes(found) == ["VD168", *["VD167"] * len(costs)]
+        assert codes(found) == ["VD168", "VD167"]
         assert {fault.severity for fault in found} == {"warning"}
-        assert [fault.cost_ms for fault in found[1:]] == costs
+        assert found[1].cost_ms == 20
 
 
 @pytest.mark.parametrize(

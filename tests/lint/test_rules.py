@@ -98,30 +98,6 @@ def test_the_price_of_a_setting(code: str, cost: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "rates"),
-    [
-        ("Phone(**ON)", [24000]),
-        ("Phone(**ON, audio_out_sample_rate=16000)", [16000]),
-        ("Phone(**ON, audio_out_sample_rate=8000)", []),
-        ("Phone(**ON, audio_out_sample_rate=int('8'))", []),
-        ("Phone(audio_in_enabled=True)", []),
-        ("TransportParams(**ON)", []),
-        ("PipelineParams()\nPhone(**ON)", [24000]),
-        ("PipelineParams(audio_out_sample_rate=16000)\nPhone(**ON)", [16000]),
-        ("PipelineParams(audio_out_sample_rate=16000)\nPhone(**ON, audio_out_sample_rate=8000)", []),
-        ("PipelineParams(audio_out_sample_rate=8000)\nPhone(**ON)", []),
-        ("PipelineParams(**given)\nPhone(**ON)", []),
-    ],
-)
-def test_what_is_said_on_the_phone_has_its_rate(code: str, rates: list[int], tmp_path: Path) -> None:
-    phone = f"from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams as Phone\n{code}"
-    found = said(tmp_path, phone, Transport.PLIVO)
-    assert [fault.code for fault in found] == ["VD167"] * len(rates)
-    assert all(f"leaves at {rate} Hz" in fault.message for fault, rate in zip(found, rates, strict=True))
-    assert not codes(tmp_path, phone, Transport.WEBSOCKET)
-
-
-@pytest.mark.parametrize(
     ("code", "expected"),
     [
         ("import pipecat.runner.run", ["VD168"]),

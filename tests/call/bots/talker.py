@@ -106,7 +106,7 @@ TRANSPORTS = {
     ),
     **dict.fromkeys(
         ("twilio", "telnyx", "plivo", "exotel"),
-        lambda: FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True, audio_out_sample_rate=8000),
+        lambda: FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True),
     ),
 }
 

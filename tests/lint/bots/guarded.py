@@ -45,8 +45,7 @@ async def bot(runner_args: RunnerArguments):
             transport = await create_transport(
                 args,
                 {"twilio": lambda: FastAPIWebsocketParams(
-                    audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2,
-                    audio_out_sample_rate=8000)},
+                    audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2)},
             )
         case _:
             raise ValueError(runner_args.session_id)

@@ -24,7 +24,7 @@ async def bot(runner_args: RunnerArguments):
                 audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2
             ),
             "twilio": lambda: FastAPIWebsocketParams(
-                audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2, audio_out_sample_rate=8000
+                audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2
             ),
         },
     )

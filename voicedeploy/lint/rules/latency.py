@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from voicedeploy.lint.bot import Bot, Made
 from voicedeploy.lint.fault import Fault
 from voicedeploy.lint.flow import Flow
-from voicedeploy.lint.rules.rates import of_pipeline
-from voicedeploy.lint.rules.transports import PARAMS, PHONE, wanted
+from voicedeploy.lint.rules.transports import wanted
 from voicedeploy.lint.writing import replaced, with_keywords
 
 _STT = "pipecat.services.stt_service.STTService"
@@ -22,8 +21,6 @@ _UNKNOWN_P99_MS = 750
 _STOP_SECS = 0.2
 _LONG_STOP_SECS = 0.5
 _CHUNKS, _GOOD_CHUNKS = 4, 2
-_PHONE_RATE = 8000
-_RESAMPLED_MS = 100
 _SPEECH_TIMEOUT_SECS = 0.6
 
 
@@ -36,9 +33,7 @@ def latency(bot: Bot, flow: Flow) -> Iterator[Fault]:
         elif made.cls == _SPEECH_TIMEOUT:
             yield from _timeout(bot, made)
     yield from _transcripts(bot)
-    params = wanted(bot, flow)
-    yield from _packets(bot, params)
-    yield from _rate(bot, params)
+    yield from _packets(bot, wanted(bot, flow))
 
 
 def _transcripts(bot: Bot) -> Iterator[Fault]:
@@ -108,49 +103,22 @@ def _timeout(bot: Bot, made: Made) -> Iterator[Fault]:
 
 def _packets(bot: Bot, params: list[Made]) -> Iterator[Fault]:
     """Sound leaves in packets of 40 ms where nothing else is said."""
-    for made in _speaking(params):
-        chunks, line, patch = _number(bot, made, "audio_out_10ms_chunks", _CHUNKS, _GOOD_CHUNKS)
-        if chunks is not None and chunks >= _CHUNKS:
-            cost = (chunks - _GOOD_CHUNKS) * 10
-            yield Fault(
-                "VD167", "warning", line[0], line[1],
-                f"sound leaves in packets of {chunks * 10} ms: every answer is {cost} ms later than with 20",
-                f"audio_out_10ms_chunks={_GOOD_CHUNKS}", patch, cost,
-            )  # fmt: skip
-
-
-def _rate(bot: Bot, params: list[Made]) -> Iterator[Fault]:
-    """What leaves at another rate than the phone's is resampled in the serializer, packet by packet."""
-    pipeline = of_pipeline(bot, "audio_out_sample_rate")
-    if bot.transport not in PHONE or pipeline is None:
-        return
-    for made in _speaking(params):
-        rate, line, patch = _number(bot, made, "audio_out_sample_rate", pipeline, _PHONE_RATE)
-        if made.cls == PARAMS[bot.transport] and rate not in (None, _PHONE_RATE):
-            yield Fault(
-                "VD167", "warning", line[0], line[1],
-                f"sound for the phone leaves at {rate} Hz and is resampled packet by packet: "
-                f"every answer is {_RESAMPLED_MS} ms later than at {_PHONE_RATE}",
-                f"audio_out_sample_rate={_PHONE_RATE}", patch, _RESAMPLED_MS,
-            )  # fmt: skip
-
-
-def _speaking(params: list[Made]) -> Iterator[Made]:
-    """Parameters that are written down whole, each once, of a transport that speaks."""
     seen = set()
     for made in params:
-        if "audio_out_enabled" in made.given.found and made.given.complete and made.call not in seen:
-            seen.add(made.call)
-            yield made
-
-
-def _number(bot: Bot, made: Made, name: str, default: int, good: int) -> tuple[int | None, tuple[str, int], str]:
-    """What a parameter is, None where it cannot be told; the file and line; and a patch by which it is `good`."""
-    given = made.given.found.get(name)
-    if given is None:
-        edit = with_keywords(made.module, made.call, f"{name}={good}")
-        return default, (made.module.path, made.call.lineno), made.module.patch(edit) if edit else ""
-    value = bot.constant(given.module, given.value)
-    direct = isinstance(given.value, ast.Constant)
-    patch = given.module.patch(replaced(given.module, given.value, str(good))) if direct else ""
-    return value if isinstance(value, int) else None, (given.module.path, given.at.lineno), patch
+        out = made.given.found.get("audio_out_enabled")
+        if out is None or not made.given.complete or made.call in seen:
+            continue
+        seen.add(made.call)
+        given = made.given.found.get("audio_out_10ms_chunks")
+        chunks = bot.constant(given.module, given.value) if given else _CHUNKS
+        if isinstance(chunks, int) and chunks >= _CHUNKS:
+            edit = replaced(given.module, given.value, str(_GOOD_CHUNKS)) if given else (
+                with_keywords(made.module, made.call, f"audio_out_10ms_chunks={_GOOD_CHUNKS}"))  # fmt: skip
+            direct = given is None or isinstance(given.value, ast.Constant)
+            module = given.module if given else made.module
+            cost = (chunks - _GOOD_CHUNKS) * 10
+            yield Fault(
+                "VD167", "warning", module.path, given.at.lineno if given else made.call.lineno,
+                f"sound leaves in packets of {chunks * 10} ms: every answer is {cost} ms later than with 20",
+                f"audio_out_10ms_chunks={_GOOD_CHUNKS}", module.patch(edit) if edit and direct else "", cost,
+            )  # fmt: skip

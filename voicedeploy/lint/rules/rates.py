@@ -10,13 +10,13 @@ _SILERO = "pipecat.audio.vad.silero.SileroVADAnalyzer"
 _PIPELINE = "pipecat.pipeline.worker.PipelineParams"
 _FASTAPI = "pipecat.transports.websocket.fastapi.FastAPIWebsocketParams"
 _HEARD = (8000, 16000)
-_DEFAULTS = {"audio_in_sample_rate": 16000, "audio_out_sample_rate": 24000}
+_DEFAULT = 16000
 
 
 def rates(bot: Bot) -> Iterator[Fault]:
     """Silero takes 8 and 16 kHz and raises for anything else. Whatever the phone sends is resampled to the pipeline's
     rate, 16 kHz by default, so nothing is won by 8 kHz."""
-    ours = of_pipeline(bot, "audio_in_sample_rate")
+    ours = _pipeline(bot)
     silero = any(made.cls == _SILERO for made in bot.made)
     for made in bot.made:
         pipeline = made.cls == _PIPELINE
@@ -45,15 +45,13 @@ def rates(bot: Bot) -> Iterator[Fault]:
             )  # fmt: skip
 
 
-def of_pipeline(bot: Bot, name: str) -> int | None:
-    """The rate that voice detection takes sound to have, whatever the sound says, or that sound leaves at where the
-    transport has none; None where it cannot be told."""
+def _pipeline(bot: Bot) -> int | None:
+    """The rate that voice detection takes sound to have, whatever the sound says; None where it cannot be told."""
     made = [one for one in bot.made if one.cls == _PIPELINE]
     if not all(one.given.complete for one in made):
         return None
-    given = [one.given.found.get(name) for one in made]
-    default = _DEFAULTS[name]
-    rates = {bot.constant(one.module, one.value) if one else default for one in given} or {default}
+    given = [one.given.found.get("audio_in_sample_rate") for one in made]
+    rates = {bot.constant(one.module, one.value) if one else _DEFAULT for one in given} or {_DEFAULT}
     rate = rates.pop() if len(rates) == 1 else None
     return rate if isinstance(rate, int) else None
 

@@ -24,7 +24,7 @@ PARAMS = {
     Transport.PLIVO: _FASTAPI,
     Transport.EXOTEL: _FASTAPI,
 }
-PHONE = (Transport.TWILIO, Transport.TELNYX, Transport.PLIVO, Transport.EXOTEL)
+_PHONE = (Transport.TWILIO, Transport.TELNYX, Transport.PLIVO, Transport.EXOTEL)
 _AUDIO = ("audio_in_enabled", "audio_out_enabled")
 
 
@@ -105,16 +105,15 @@ def _missing(bot: Bot, module: Module, call: ast.Call, entries: Entries) -> Faul
 def _construction(transport: Transport) -> str:
     name = PARAMS[transport].rpartition(".")[2]
     serializer = "serializer=ProtobufFrameSerializer(), " if transport is Transport.WEBSOCKET else ""
-    rate = ", audio_out_sample_rate=8000" if transport in PHONE else ""
-    return f"{name}({serializer}audio_in_enabled=True, audio_out_enabled=True{rate})"
+    return f"{name}({serializer}audio_in_enabled=True, audio_out_enabled=True)"
 
 
 def _with_key(bot: Bot, owner: Module, node: ast.Dict, entries: Entries) -> str:
     """The dictionary with the key, whose parameters are imported only when a call comes in by that transport."""
     if not bot.writes_for_release:
         return ""
-    alike = next((given for key in PHONE if (given := entries.found.get(key.value)) and _fits(bot, given)), None)
-    if bot.transport in PHONE and alike and alike.module is owner:
+    alike = next((given for key in _PHONE if (given := entries.found.get(key.value)) and _fits(bot, given)), None)
+    if bot.transport in _PHONE and alike and alike.module is owner:
         return owner.patch(*_entry(owner, node, f'"{bot.transport.value}": {owner.source(alike.value)}'))
     made, name = maker(bot, owner, node)
     return owner.patch(made, *_entry(owner, node, f'"{bot.transport.value}": {name}'))

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
+from .. import resampling
 from ..config import Session
 from ..log import log
 from ..wire import Message
@@ -47,7 +48,7 @@ def prepare() -> None:
 
 
 def lighten() -> None:
-    """There is nothing to take out."""
+    resampling.answer_at_once()
 
 
 async def rehearse() -> None:
