@@ -27,8 +27,9 @@ GROUPS = {
     ),
     "patience": ("serve/test_patience",),
     "pauses": ("lab/test_compare.py::test_pauses",),
-    "distance": ("lab/test_compare.py::test_an_injected",),
     "rounds": ("comparing/",),
+    "distance": ("lab/test_compare.py::test_an_injected",),
+    "bots": ("call/",),
     "compare": ("lab/test_compare.py::test_the_command",),
     "images": ("lab/test_image", "lab/test_fly_image", "lab/test_fly_dockerfile"),
     "fly": (
@@ -46,7 +47,6 @@ GROUPS = {
     "faults": ("lab/test_vm_faults",),
     "calls": ("lab/test_calls",),
     "switch": ("lab/test_switch",),
-    "bots": ("call/",),
     "networks": ("lab/test_nat", "lab/test_turn"),
     "hosts": ("lab/test_hosts",),
     "pages": ("lab/test_page",),
