@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from benchmarks.outcome import Outcome, Ratio, Row, median, quantile, run, tell
-from benchmarks.servers import Front, Runner, Server
-from voicedeploy.call import CallOptions, Run, Script, call
+from benchmarks.outcome import Outcome, Ratio, Row, median, quantile, run
+from benchmarks.servers import Front, Runner
+from benchmarks.turns import by_turns, rested
+from voicedeploy.call import CallOptions, Run, Script
 
 OPTIONS = CallOptions(greeting_timeout_s=15, quiet_s=0.3)
 GREETING_ONLY = Script(())
@@ -29,23 +30,11 @@ async def measure(rounds: int) -> Outcome:
     )
     with ExitStack() as stack:
         servers = [stack.enter_context(side()) for side in sides]
-        for server in servers:  # whatever is done once only
-            await _heard(server)
-        runs: dict[str, list[Run]] = {server.name: [] for server in servers}
-        for number in range(rounds):
-            for server in servers[number % 3 :] + servers[: number % 3]:
-                runs[server.name].append(await _heard(server))
-            tell(f"round {number + 1}: " + ", ".join(f"{name} {_ms(done[-1]):.0f} ms" for name, done in runs.items()))
-    return judge(runs)
-
-
-async def _heard(server: Server) -> Run:
-    await asyncio.to_thread(server.settle)
-    await asyncio.sleep(0.5)  # the last call's end is over
-    heard = await call(server.callee, GREETING_ONLY, OPTIONS)
-    if not heard.ok:
-        raise RuntimeError(f"{server.name}: {heard.error}")
-    return heard
+        return judge(
+            await by_turns(
+                servers, rounds, lambda server: rested(server, GREETING_ONLY, OPTIONS), lambda done: _ms(done[-1])
+            )
+        )
 
 
 def _ms(heard: Run) -> float:

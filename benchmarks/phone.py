@@ -12,10 +12,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from benchmarks.altered_worker import TELEPHONES
-from benchmarks.outcome import Outcome, Ratio, median, quantile, run, tell
+from benchmarks.outcome import Outcome, Ratio, median, quantile, run
 from benchmarks.servers import Front, Server
-from benchmarks.voice_to_voice import PATIENCE, made
-from voicedeploy.call import CallOptions, Run, Script, call
+from benchmarks.turns import answered, by_turns
+from benchmarks.voice_to_voice import made
+from voicedeploy.call import CallOptions, Run
 from voicedeploy.call.lines.socket.player import PIECE_S
 from voicedeploy.network import Transport
 
@@ -34,30 +35,16 @@ async def measure(rounds: int) -> Outcome:
         front = Front(bot=stack.enter_context(made()), transport=Transport.TWILIO, env=ACCOUNT)
         theirs = replace(front, name="Pipecat's resampling", without=(TELEPHONES,))
         servers = [stack.enter_context(side()) for side in (front, theirs)]
-        for server in servers:  # whatever is done once only
-            await _heard(server)
-        runs: dict[str, list[Run]] = {server.name: [] for server in servers}
-        for number in range(rounds):
-            for server in servers[number % 2 :] + servers[: number % 2]:
-                runs[server.name].append(await _heard(server))
-            tell(
-                f"round {number + 1}: "
-                + ", ".join(f"{name} {median(_answers(of)):.0f} ms" for name, of in runs.items())
-            )
-    return judge(runs)
+        return judge(await by_turns(servers, rounds, _heard, lambda of: median(_answers(of))))
 
 
 async def _heard(server: Server) -> Run:
-    """A call in which every turn was answered once."""
-    for _ in range(PATIENCE):
-        await asyncio.to_thread(server.settle)
-        done = await call(server.callee, Script.demo(), OPTIONS)
-        if not done.ok:
-            raise RuntimeError(f"{server.name}: {done.error}")
-        if all(turn.voice_to_voice_ms is not None and not turn.overlapped for turn in done.turns):
-            return done
-        tell(f"{server.name}: a call does not count: {[turn.voice_to_voice_ms for turn in done.turns]} ms")
-    raise RuntimeError(f"{server.name}: in {PATIENCE} calls in a row not every turn was answered once")
+    return await answered(server, OPTIONS, lambda done: done if _complete(done) else None)
+
+
+def _complete(done: Run) -> bool:
+    """Every turn was answered once."""
+    return all(turn.voice_to_voice_ms is not None and not turn.overlapped for turn in done.turns)
 
 
 def _answers(runs: Sequence[Run]) -> list[float]:

@@ -18,16 +18,15 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.outcome import Outcome, Ratio, median, quantile, run, tell
+from benchmarks.outcome import Outcome, Ratio, median, quantile, run
 from benchmarks.servers import Front, Server
-from voicedeploy.call import CallOptions, Run, Script, call
+from benchmarks.turns import answered, by_turns
+from voicedeploy.call import CallOptions, Run, Script
 from voicedeploy.init import Services
 from voicedeploy.init.make import artifacts_of
 from voicedeploy.network import Transport
 
 OPTIONS = CallOptions(answer_timeout_s=6, monologue_timeout_s=15)
-PATIENCE = 3
-"""Calls in a row in which not every turn is answered once: then the machine, or the bot, is not fit to be measured."""
 SEGMENTS = (
     "endpointing_wait",
     "transcription",
@@ -82,14 +81,10 @@ async def measure(rounds: int) -> Outcome:
             Front("Pipecat's defaults", bot=plain),
         )
         servers = [stack.enter_context(side()) for side in sides]
-        answers: dict[str, list[Answer]] = {server.name: [] for server in servers}
-        for server in servers:  # whatever is done once only
-            await _answers(server)
-        for number in range(rounds):
-            for server in servers[number % 3 :] + servers[: number % 3]:
-                answers[server.name] += await _answers(server)
-            told = (f"{name} {median([one.at_the_caller for one in of]):.0f} ms" for name, of in answers.items())
-            tell(f"round {number + 1}: {', '.join(told)}")
+        rounds_of = await by_turns(
+            servers, rounds, _answers, lambda of: median([one.at_the_caller for call in of for one in call])
+        )
+    answers = {name: [one for call in of for one in call] for name, of in rounds_of.items()}
     return judge(answers)
 
 
@@ -109,18 +104,8 @@ def made(instead: Sequence[tuple[str, str, str]] = ()) -> Iterator[Path]:
 
 
 async def _answers(server: Server) -> list[Answer]:
-    """Of a call in which every turn was answered once."""
-    script = Script.demo()
-    for _ in range(PATIENCE):
-        await asyncio.to_thread(server.settle)
-        await asyncio.sleep(0.5)  # the last call's end is over
-        done = await call(server.callee, script, OPTIONS)
-        if not done.ok:
-            raise RuntimeError(f"{server.name}: {done.error}")
-        if found := matched(done, server.events("latency"), len(script.turns)):
-            return found
-        tell(f"{server.name}: a call does not count: {[turn.voice_to_voice_ms for turn in done.turns]} ms")
-    raise RuntimeError(f"{server.name}: in {PATIENCE} calls in a row not every turn was answered once")
+    turns = len(Script.demo().turns)
+    return await answered(server, OPTIONS, lambda done: matched(done, server.events("latency"), turns))
 
 
 def matched(done: Run, events: Sequence[dict[str, Any]], turns: int) -> list[Answer]:

@@ -53,7 +53,7 @@ def lighten() -> None:
 
 async def rehearse() -> None:
     """Imports the carriers' serializers, which Pipecat does when the first call comes."""
-    for name in ("twilio", "telnyx", "plivo", "exotel", "protobuf"):
+    for name in (*resampling.CARRIERS, "protobuf"):
         importlib.import_module(f"pipecat.serializers.{name}")
 
 
